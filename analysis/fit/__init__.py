@@ -1,0 +1,1 @@
+"""The engine that fits laws to results."""

@@ -1,0 +1,1 @@
+"""The networks: decoder, vision tower, projector and their union."""

@@ -1,0 +1,1 @@
+"""What to run, and seeing that it runs. No torch anywhere in it."""

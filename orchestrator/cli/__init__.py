@@ -1,0 +1,1 @@
+"""The sweep command: one file for each subcommand."""

@@ -1,0 +1,1 @@
+"""Start runs and watch them: local processes today, a cluster through submitit."""

@@ -1,0 +1,1 @@
+"""What will run: the graph of runs, their counts and costs. Pure."""

@@ -1,0 +1,1 @@
+"""What is declared: studies, grids, runs and their names. Pure."""

@@ -1,0 +1,42 @@
+"""How a run executes on a machine. Never part of a run's name. Pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestrator.spec.checks import check_at_least
+
+
+class Device(StrEnum):
+    """What a run computes on."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class Precision(StrEnum):
+    """Floating-point format of matrix products; weights and loss stay in fp32."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """Device, precision and memory-saving choices of a job.
+
+    Raises:
+        ConfigError: if a value lies outside the range stated below.
+    """
+
+    device: Device = Device.CPU
+    """What it computes on."""
+    precision: Precision = Precision.FP32
+    """Format of matrix products."""
+    threads: int = 1
+    """CPU threads. At least 1."""
+    accumulation: int = 1
+    """Micro-batches per optimizer step. At least 1."""
+
+    def __post_init__(self) -> None:
+        check_at_least("threads", self.threads, 1)
+        check_at_least("accumulation", self.accumulation, 1)

@@ -1,0 +1,1 @@
+"""What is on disk: layout, records, the study file and the results."""

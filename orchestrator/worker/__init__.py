@@ -1,0 +1,1 @@
+"""What runs inside a job: the entry, the lease, signals and progress."""
