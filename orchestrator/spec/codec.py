@@ -22,6 +22,8 @@ _WORDS: dict[type, str] = {
     float: "a number",
     str: "text",
 }
+Scalar = bool | int | float | str
+"""A single value."""
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 """What JSON can hold."""
 
@@ -46,35 +48,43 @@ def encode(value: object) -> Plain:
     Raises:
         TypeError: for a value that has no canonical form.
     """
-    if is_dataclass(value) and not isinstance(value, type):
-        hints = _hints(type(value))
-        return {
-            field.name: _encode_as(hints[field.name], getattr(value, field.name))
-            for field in fields(value)
-        }
+    if value is None or isinstance(value, bool | int | float):
+        return value
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, tuple):
         return [encode(item) for item in cast(tuple[object, ...], value)]
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, str):
         return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {
+            name: _encode_as(is_float, getattr(value, name))
+            for name, is_float in _float_fields(type(value))
+        }
     raise TypeError(f"{value!r} of type {type(value).__name__} has no canonical form")
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
+def type_hints(kind: type) -> dict[str, Any]:
+    """Return a dataclass's field types, resolved once per process."""
     return get_type_hints(kind)
 
 
-def _encode_as(kind: Any, value: object) -> Plain:
+@cache
+def _float_fields(kind: type) -> tuple[tuple[str, bool], ...]:
+    """Return each field's name and whether it is declared float."""
+    hints = type_hints(kind)
+    return tuple(
+        (name, hint is float or (_is_union(hint) and float in get_args(hint)))
+        for name, hint in hints.items()
+    )
+
+
+def _encode_as(is_float: bool, value: object) -> Plain:  # noqa: FBT001  (of the declared field)
     """Encode, so that the int 0 in a field declared float is written 0.0, always."""
-    if isinstance(value, int) and not isinstance(value, bool) and _is_float(kind):
+    if is_float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return encode(value)
-
-
-def _is_float(kind: Any) -> bool:
-    return kind is float or (_is_union(kind) and float in get_args(kind))
 
 
 def _is_union(kind: Any) -> bool:
@@ -138,7 +148,7 @@ def _decode_dataclass(kind: type, value: object, where: str) -> object:
             raise ConfigError(
                 f"{name} is missing", where=_join(where, name), mend=f"add {name}: {_hint(field)}"
             )
-    hints = _hints(kind)
+    hints = type_hints(kind)
     values = {key: _decode(hints[key], item, _join(where, key)) for key, item in given.items()}
     try:
         return kind(**values)

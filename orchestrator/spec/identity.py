@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import cache
 
 from orchestrator.spec.codec import Plain, encode
 from orchestrator.spec.run import RunConfig, stage_of
@@ -27,6 +28,7 @@ def digest(value: Plain) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:RUN_ID_DIGITS]
 
 
+@cache
 def run_id(config: RunConfig) -> str:
     """Name a run by its content, the same in every process and on every machine."""
     return digest(
