@@ -137,9 +137,11 @@ def _load_yaml(path: Path) -> DictConfig:
 
 
 def _first_line(error: Exception) -> str:
+    """Say what a YAML or OmegaConf error says, with its line, and without its many other lines."""
     mark = getattr(error, "problem_mark", None)
     place = f" (line {mark.line + 1})" if mark is not None else ""
-    return str(error).strip().split("\n")[0] + place
+    problem = getattr(error, "problem", None) or str(error).strip().split("\n")[0]
+    return f"{problem}{place}"
 
 
 def _study(tree: Tree) -> Study:
