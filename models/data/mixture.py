@@ -1,0 +1,77 @@
+"""The one global order of training sequences. Pure: no state, the same on every machine.
+
+Which sequence comes at an index depends on the index, the ratio, the seed and the data's name, and
+on nothing else: not on workers, restarts or how a trunk is cut into segments.
+"""
+
+import hashlib
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+EPOCHS_KEPT = 4
+"""Orders held in memory for each source; a batch touches one, or two where an epoch ends."""
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+
+
+@cache
+def exact_ratio(ratio: float) -> Fraction:
+    """Return the decimal number a ratio was written as: 0.1 is 1/10, not its binary neighbour."""
+    return Fraction(repr(float(ratio)))
+
+
+def images_before(index: int, ratio: float) -> int:
+    """Count the image sequences among the first `index` sequences.
+
+    It is `index * ratio` rounded to the nearest whole number (halves up), in exact arithmetic, so
+    every prefix of a run has its image share to within half a sequence.
+
+    Args:
+        index: number of sequences, at least 0.
+        ratio: share of image sequences, in [0, 1].
+    """
+    share = exact_ratio(ratio)
+    return (2 * index * share.numerator + share.denominator) // (2 * share.denominator)
+
+
+def is_image(index: int, ratio: float) -> bool:
+    """Return whether the sequence at `index` is one of captioned images."""
+    return images_before(index + 1, ratio) > images_before(index, ratio)
+
+
+def order(n: int, seed: int, epoch: int, name: str) -> NDArray[np.int64]:
+    """Return the order in which one pass over `n` items reads them, (n,).
+
+    Items are sorted by a hash of (seed, epoch, name, item). NumPy's own permutations may change
+    between its versions; this order may not.
+    """
+    text = f"{seed}/{epoch}/{name}".encode()
+    start = np.uint64(int.from_bytes(hashlib.sha256(text).digest()[:8], "little"))
+    hashed = _splitmix64(start + _GOLDEN * np.arange(1, n + 1, dtype=np.uint64))
+    return np.argsort(hashed, kind="stable")
+
+
+def remembered_order(n: int, seed: int, name: str) -> Callable[[int], NDArray[np.int64]]:
+    """Return `order` as a function of the epoch that keeps its latest answers."""
+
+    @lru_cache(EPOCHS_KEPT)
+    def of_epoch(epoch: int) -> NDArray[np.int64]:
+        return order(n, seed, epoch, name)
+
+    return of_epoch
+
+
+def _splitmix64(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Scramble 64-bit integers, one to one (Steele, Lea, Flood 2014, doi 10.1145/2660193.2660195).
+
+    As n items start from n different states, no two of them hash alike.
+    """
+    x = (x ^ (x >> np.uint64(30))) * _MIX_1
+    x = (x ^ (x >> np.uint64(27))) * _MIX_2
+    return x ^ (x >> np.uint64(31))

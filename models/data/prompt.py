@@ -1,0 +1,28 @@
+r"""How a question and its answer are written: the same in training, generation and scoring. Pure.
+
+Prismatic's plain prompt: `In: <question>\nOut: <answer><|endoftext|>`. The space before the answer
+belongs to the answer, everywhere: a prompt ends in "Out:" and what follows begins with a space, so
+that byte-level tokenizers cut training and evaluation at the same place.
+"""
+
+PLACEHOLDER = "<image>"
+"""Stands for the image in LLaVA's rows; its own line, first or last in the first human turn."""
+
+SHORT_ANSWER = "\nAnswer the question using a single word or phrase."
+"""Follows open and yes/no questions (vlm-evaluation: VQAv2, GQA, TextVQA, POPE)."""
+
+REGION = (
+    "Please provide the bounding box coordinate of the region this sentence describes: "
+    '"{expression}"'
+)
+"""Asks for a box (vlm-evaluation: RefCOCO, OCID-Ref)."""
+
+
+def question_text(question: str) -> str:
+    """Return the prompt of one question, ready for its answer."""
+    return f"In: {question.strip()}\nOut:"
+
+
+def answer_text(answer: str) -> str:
+    """Return an answer as it follows a prompt; `END_OF_TEXT` comes after its tokens."""
+    return f" {answer.strip()}"

@@ -1,0 +1,37 @@
+"""The tokenizer of a collection: special ids are what the models expect, or it is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from models.data.tokenizer import END_OF_TEXT, IMAGE, PADDING, load_tokenizer
+from orchestrator.errors import DataError
+
+
+def test_special_tokens_have_the_ids_that_every_data_set_shares(world: Path) -> None:
+    tokenizer = load_tokenizer(world)
+    ids = tokenizer.encode("<|endoftext|><|padding|><image>", add_special_tokens=False).ids
+    assert ids == [END_OF_TEXT, PADDING, IMAGE] == [0, 1, 2]
+
+
+def test_a_missing_tokenizer_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        load_tokenizer(tmp_path)
+    assert caught.value.where == str(tmp_path / "tokenizer.json")
+
+
+def test_a_damaged_tokenizer_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text('{"version": "1.0"')
+    with pytest.raises(DataError, match="cannot be read"):
+        load_tokenizer(tmp_path)
+
+
+def test_special_tokens_with_other_ids_are_refused(world: Path, tmp_path: Path) -> None:
+    content = json.loads((world / "tokenizer.json").read_text())
+    vocabulary = content["model"]["vocab"]
+    vocabulary["<image>"], vocabulary["the"] = vocabulary["the"], vocabulary["<image>"]
+    content["added_tokens"] = []
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match="<image> has id"):
+        load_tokenizer(tmp_path)
