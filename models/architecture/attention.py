@@ -1,0 +1,118 @@
+"""Causal self-attention in OpenLM's parametrisation, and the cache of incremental decoding.
+
+Shapes in comments: B sequences, T positions, S positions seen so far, D width, H heads,
+K width of a head (OpenLM rounds D / H down, so that H K may be less than D).
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.architecture.norm import build_norm
+from models.architecture.rotary import RotaryEmbedding, Rotation, rotate
+from orchestrator.spec.model import Norm
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """Which positions each position may look at."""
+
+    mask: Tensor | None = None
+    """True where it may, bool, (B, 1, T, S) or (T, S)."""
+    causal: bool = False
+    """Whether every earlier position of the same row is visible; then there is no mask."""
+
+
+class LayerCache:
+    """Keys and values that one layer has computed so far."""
+
+    def __init__(self) -> None:
+        self.keys: Tensor | None = None
+        self.values: Tensor | None = None
+
+    def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Append (B, H, T, K) and return everything so far, (B, H, S, K)."""
+        if self.keys is not None and self.values is not None:
+            keys = torch.cat((self.keys, keys), 2)
+            values = torch.cat((self.values, values), 2)
+        self.keys, self.values = keys, values
+        return keys, values
+
+
+class KeyValueCache:
+    """Keys and values of all layers, for decoding one token after the other.
+
+    All rows of a batch have the same length: there is no padding inside a cache.
+    """
+
+    def __init__(self, depth: int) -> None:
+        self.layers = tuple(LayerCache() for _ in range(depth))
+
+    @property
+    def length(self) -> int:
+        """Positions seen so far."""
+        keys = self.layers[0].keys
+        return 0 if keys is None else keys.shape[2]
+
+
+class Attention(nn.Module):
+    """Self-attention with rotary positions; queries and keys may be normalised over all heads."""
+
+    def __init__(
+        self, *, width: int, heads: int, head_width: int, norm: Norm, qk_norm: bool
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.head_width = head_width
+        inner = heads * head_width
+        self.in_proj = nn.Linear(width, 3 * inner, bias=False)
+        self.out_proj = nn.Linear(inner, width, bias=False)
+        self.pos_embed = RotaryEmbedding(head_width)
+        self.q_norm = build_norm(norm, inner) if qk_norm else nn.Identity()
+        self.k_norm = build_norm(norm, inner) if qk_norm else nn.Identity()
+
+    def forward(
+        self, x: Tensor, visible: Visible, rotation: Rotation, cache: LayerCache | None
+    ) -> Tensor:
+        """Let each position gather from those it may see: (B, T, D) -> (B, T, D)."""
+        q, k, v = self.in_proj(x).chunk(3, -1)  # each (B, T, H K)
+        q = rotate(self._split(self.q_norm(q)), rotation).type_as(v)  # (B, H, T, K)
+        k = rotate(self._split(self.k_norm(k)), rotation).type_as(v)  # (B, H, T, K)
+        v = self._split(v)  # (B, H, T, K)
+        if cache is not None:
+            k, v = cache.extend(k, v)  # each (B, H, S, K)
+        mixed = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=visible.mask, is_causal=visible.causal
+        )  # (B, H, T, K)
+        return self.out_proj(mixed.transpose(1, 2).flatten(2))  # (B, T, D)
+
+    def _split(self, x: Tensor) -> Tensor:
+        B, T, _ = x.shape
+        return x.view(B, T, self.heads, self.head_width).transpose(1, 2)  # (B, H, T, K)
+
+
+def visibility(
+    documents: Tensor | None, *, length: int, start: int, device: torch.device
+) -> Visible:
+    """Return what `length` positions may see that follow `start` cached ones.
+
+    Args:
+        documents: ids, (B, T); a position sees earlier ones of its own document. Never together
+            with a cache, in which each row is one document.
+        length: T, positions of this call.
+        start: positions in the cache.
+        device: where a mask is made.
+    """
+    if documents is not None:
+        assert start == 0, "documents and a cache are never used together"
+        past = torch.ones(length, length, dtype=torch.bool, device=device).tril()  # (T, T)
+        same = torch.eq(documents[:, :, None], documents[:, None, :])  # (B, T, T)
+        return Visible((past & same)[:, None])  # (B, 1, T, T)
+    if start == 0:
+        return Visible(causal=True)
+    if length == 1:
+        return Visible()
+    past = torch.ones(length, start + length, dtype=torch.bool, device=device)
+    return Visible(past.tril(start))  # (T, S)

@@ -1,0 +1,169 @@
+"""The decoder: OpenLM's parametrisation, initialisation and state-dict names.
+
+Shapes in comments: B sequences, T positions, D width, V vocabulary.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.architecture.attention import (
+    Attention,
+    KeyValueCache,
+    LayerCache,
+    Visible,
+    visibility,
+)
+from models.architecture.feed_forward import Gelu, SwiGlu
+from models.architecture.norm import build_norm, reset_norms
+from models.architecture.rotary import Rotation, reset_rotary
+from orchestrator.spec.model import FeedForward, ModelConfig, Norm
+
+TRUNCATION = 3.0
+"""Initial weights lie within this many standard deviations (OpenLM)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockShape:
+    """The sizes and kinds of layers that all blocks of a decoder share."""
+
+    width: int
+    heads: int
+    head_width: int
+    norm: Norm
+    qk_norm: bool
+    ffn: FeedForward
+    ffn_width: int
+
+
+class Block(nn.Module):
+    """Attention and feed-forward, each normalised before and added to what came in."""
+
+    def __init__(self, shape: BlockShape) -> None:
+        super().__init__()
+        self.attention = Attention(
+            width=shape.width,
+            heads=shape.heads,
+            head_width=shape.head_width,
+            norm=shape.norm,
+            qk_norm=shape.qk_norm,
+        )
+        feed_forward = SwiGlu if shape.ffn is FeedForward.SWIGLU else Gelu
+        self.feed_forward = feed_forward(width=shape.width, hidden=shape.ffn_width)
+        self.attention_norm = build_norm(shape.norm, shape.width)
+        self.ffn_norm = build_norm(shape.norm, shape.width)
+
+    def forward(
+        self, x: Tensor, visible: Visible, rotation: Rotation, cache: LayerCache | None
+    ) -> Tensor:
+        """Map (B, T, D) to (B, T, D)."""
+        x = x + self.attention(self.attention_norm(x), visible, rotation, cache)
+        return x + self.feed_forward(self.ffn_norm(x))
+
+
+class Decoder(nn.Module):
+    """A decoder-only transformer; its state dict has OpenLM's names and shapes.
+
+    With tied weights there is no `output`: the embedding is the only copy.
+    """
+
+    def __init__(
+        self, *, vocab_size: int, depth: int, shape: BlockShape, weight_tying: bool
+    ) -> None:
+        super().__init__()
+        self.tok_embeddings = nn.Embedding(vocab_size, shape.width)
+        self.layers = nn.ModuleList(Block(shape) for _ in range(depth))
+        self.norm = build_norm(shape.norm, shape.width)
+        self.output = None if weight_tying else nn.Linear(shape.width, vocab_size, bias=False)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Look token ids up: (B, T) -> (B, T, D)."""
+        return self.tok_embeddings(ids)
+
+    def forward(
+        self, embedded: Tensor, documents: Tensor | None = None, cache: KeyValueCache | None = None
+    ) -> Tensor:
+        """Run the blocks and the last norm.
+
+        Args:
+            embedded: token embeddings, with images in their places, (B, T, D).
+            documents: ids, (B, T); attention stays inside equal ids. None: one document per row.
+            cache: keys and values of the positions before; extended by this call.
+
+        Returns:
+            Activations, (B, T, D), from which `logits` reads.
+        """
+        length = embedded.shape[1]
+        start = 0 if cache is None else cache.length
+        visible = visibility(documents, length=length, start=start, device=embedded.device)
+        rotation: Rotation = self._first.attention.pos_embed(start, length)
+        x = embedded
+        for index, block in enumerate(self.layers):
+            x = block(x, visible, rotation, None if cache is None else cache.layers[index])
+        return self.norm(x)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Score every token of the vocabulary: (..., D) -> (..., V), fp32."""
+        head = self.tok_embeddings if self.output is None else self.output
+        return F.linear(hidden, head.weight).float()
+
+    @property
+    def _first(self) -> Block:
+        block = self.layers[0]
+        assert isinstance(block, Block)
+        return block
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw OpenLM's initial weights: truncated normals, residual outputs scaled by depth.
+
+        The scale of a block's two residual outputs falls with its own index, not with the number
+        of blocks: 1 / sqrt(2 (index + 1)).
+        """
+        width = self.tok_embeddings.embedding_dim
+        _draw(self.tok_embeddings, 1 / math.sqrt(width), generator)
+        for index, block in enumerate(self.layers):
+            assert isinstance(block, Block)
+            into, out = _matrices(block.feed_forward)
+            by_depth = 1 / math.sqrt(2 * (index + 1))
+            _draw(block.attention.in_proj, 1 / math.sqrt(width), generator)
+            _draw(block.attention.out_proj, by_depth / math.sqrt(width), generator)
+            _draw(into, 1 / math.sqrt(width), generator)
+            _draw(out, by_depth / math.sqrt(out.in_features), generator)
+        if self.output is not None:
+            _draw(self.output, 1 / math.sqrt(width), generator)
+        reset_norms(self)
+        reset_rotary(self)
+
+
+def build_decoder(model: ModelConfig) -> Decoder:
+    """Return a decoder of the declared shape; its weights are yet to be drawn or loaded."""
+    shape = BlockShape(
+        width=model.width,
+        heads=model.heads,
+        head_width=model.head_width,
+        norm=model.norm,
+        qk_norm=model.qk_norm,
+        ffn=model.ffn,
+        ffn_width=model.ffn_width,
+    )
+    return Decoder(
+        vocab_size=model.vocab_size,
+        depth=model.depth,
+        shape=shape,
+        weight_tying=model.weight_tying,
+    )
+
+
+def _matrices(feed_forward: nn.Module) -> tuple[nn.Linear, nn.Linear]:
+    """Return the matrix into the hidden layer and the one out of it."""
+    into, out = (module for module in feed_forward.modules() if isinstance(module, nn.Linear))
+    return into, out
+
+
+def _draw(layer: nn.Linear | nn.Embedding, sigma: float, generator: torch.Generator) -> None:
+    bound = TRUNCATION * sigma
+    nn.init.trunc_normal_(layer.weight, std=sigma, a=-bound, b=bound, generator=generator)

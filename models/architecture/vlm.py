@@ -1,0 +1,76 @@
+"""A decoder that also sees images: features are projected and stand among the token embeddings.
+
+Shapes in comments: B sequences, T positions, M images, P patches (positions of one image), F
+feature width, D width, V vocabulary, N chosen positions.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from models.architecture.attention import KeyValueCache
+from models.architecture.lm import Decoder
+from models.architecture.tower import ConvTower
+
+
+class VisionLanguageModel(nn.Module):
+    """Decoder, projector and, where the encoder is trained too, the tower.
+
+    A model of text alone has neither projector nor tower.
+    """
+
+    def __init__(
+        self,
+        *,
+        decoder: Decoder,
+        image_token: int,
+        projector: nn.Sequential | None = None,
+        tower: ConvTower | None = None,
+    ) -> None:
+        super().__init__()
+        self.image_token = image_token
+        self.decoder = decoder
+        self.projector = projector
+        self.tower = tower
+
+    def new_cache(self) -> KeyValueCache:
+        """Return an empty cache for `forward`."""
+        return KeyValueCache(len(self.decoder.layers))
+
+    def forward(
+        self,
+        ids: Tensor,
+        features: Tensor | None = None,
+        documents: Tensor | None = None,
+        cache: KeyValueCache | None = None,
+        chosen: Tensor | None = None,
+    ) -> Tensor:
+        """Score the next token at each position.
+
+        Args:
+            ids: tokens, (B, T), int64; each image is P consecutive image tokens.
+            features: what the images' encoder gave, in the order in which the images stand in
+                `ids`, (M, P, F); the patches' pixels, (M, P, 3 p^2), if the tower is trained too.
+                None if there is no image.
+            documents: ids, (B, T); attention stays inside equal ids. None: one document per row.
+            cache: keys and values of the positions before; extended by this call.
+            chosen: positions to score, as indices into the B T flattened ones, (N,), int64; None
+                for all.
+
+        Returns:
+            Logits, fp32, (B, T, V), or (N, V) of the chosen positions.
+        """
+        embedded = self.decoder.embed(ids)  # (B, T, D)
+        if features is not None:
+            embedded = self._with_images(embedded, ids, features)
+        hidden = self.decoder(embedded, documents, cache)  # (B, T, D)
+        if chosen is not None:
+            hidden = hidden.flatten(0, 1).index_select(0, chosen)  # (N, D)
+        return self.decoder.logits(hidden)
+
+    def _with_images(self, embedded: Tensor, ids: Tensor, features: Tensor) -> Tensor:
+        assert self.projector is not None, "a model of text alone was given an image"
+        if self.tower is not None:
+            features = self.tower(features)  # (M, P, F)
+        tokens = self.projector(features).flatten(0, 1).type_as(embedded)  # (M P, D)
+        places = torch.nonzero(ids.flatten() == self.image_token).squeeze(1)  # (M P,)
+        return embedded.flatten(0, 1).index_copy(0, places, tokens).view_as(embedded)

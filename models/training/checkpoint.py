@@ -1,0 +1,230 @@
+"""Checkpoints: whole or not at all, verified by hash, byte-identical for identical weights.
+
+A checkpoint is a folder named by its position, with `model.safetensors`, `optimizer.safetensors`
+(left out where nothing goes on from it), `state.json`, and `manifest.json`, which is written last
+and holds the size and hash of each. It is made under another name and renamed when complete.
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from safetensors.torch import (
+    load_file,  # pyright: ignore[reportUnknownVariableType]  (`PathLike` without parameter)
+    save_file,  # pyright: ignore[reportUnknownVariableType]  (`PathLike` without parameter)
+)
+from torch import Tensor, nn
+
+from models.architecture.build import build_model
+from models.architecture.vlm import VisionLanguageModel
+from orchestrator.errors import RecordError
+from orchestrator.spec.model import ModelConfig, VisionConfig
+from orchestrator.store.files import read_json, replacing, write_json
+from orchestrator.store.layout import RunFolder
+
+MODEL = "model.safetensors"
+OPTIMIZER = "optimizer.safetensors"
+STATE = "state.json"
+MANIFEST = "manifest.json"
+HASH_BYTES = 1 << 22
+"""Bytes read at a time while hashing."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Training as it stood after `step` steps."""
+
+    step: int
+    """Optimizer steps done since position 0."""
+    position: int
+    """Tokens (fine-tuning: examples; tower: images) seen."""
+    counters: Mapping[str, int]
+    """What was counted since position 0, such as `supervised_tokens`."""
+    weights: Mapping[str, Tensor]
+    """Parameters and persistent buffers by name."""
+    optimizer: Mapping[str, Tensor] | None
+    """Optimizer state, named by parameter and kind; None where nothing goes on from here."""
+
+
+def write(checkpoints: Path, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint and return its folder.
+
+    A crash at any point leaves no folder of this name, or a complete one.
+    """
+    final = checkpoints / str(checkpoint.position)
+    part = checkpoints / f".{checkpoint.position}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    _write_tensors(part / MODEL, checkpoint.weights)
+    if checkpoint.optimizer is not None:
+        _write_tensors(part / OPTIMIZER, checkpoint.optimizer)
+    counters = dict(checkpoint.counters)
+    state = {"step": checkpoint.step, "position": checkpoint.position, "counters": counters}
+    write_json(part / STATE, state)
+    files = sorted(part.iterdir())
+    write_json(part / MANIFEST, {path.name: _facts(path) for path in files})
+    if final.exists():  # it was found damaged, or training would not have come here again
+        shutil.rmtree(final)
+    part.rename(final)
+    _sync_folder(checkpoints)
+    return final
+
+
+def newest_valid(checkpoints: Path) -> Path | None:
+    """Return the folder of the newest checkpoint that is what its manifest says; None if none is.
+
+    A damaged one is named in the log and passed over for the one before it.
+    """
+    for position in reversed(positions(checkpoints)):
+        folder = checkpoints / str(position)
+        try:
+            verify(folder)
+        except RecordError as error:
+            log.warning("checkpoint passed over: %s", error)
+        else:
+            return folder
+    return None
+
+
+def verify(folder: Path) -> None:
+    """Compare a checkpoint's files with its manifest.
+
+    Raises:
+        RecordError: naming the first file that is missing or differs.
+    """
+    manifest = read_json(folder / MANIFEST)
+    for name, expected in manifest.items():
+        path = folder / name
+        if not path.is_file() or _facts(path) != expected:
+            raise RecordError(
+                "the file is missing or differs from the checkpoint's manifest",
+                where=str(path),
+                mend="remove this checkpoint's folder and launch the run that made it again",
+            )
+
+
+def read(folder: Path) -> Checkpoint:
+    """Read a checkpoint that `newest_valid` has found good."""
+    state = read_json(folder / STATE)
+    step, position = cast(int, state["step"]), cast(int, state["position"])
+    optimizer = folder / OPTIMIZER
+    return Checkpoint(
+        step=step,
+        position=position,
+        counters=cast(dict[str, int], state["counters"]),
+        weights=load_file(folder / MODEL),
+        optimizer=load_file(optimizer) if optimizer.exists() else None,
+    )
+
+
+def finished(folder: RunFolder) -> Checkpoint:
+    """Read the last checkpoint of a finished run.
+
+    Raises:
+        RecordError: if the run has no undamaged checkpoint.
+    """
+    newest = newest_valid(folder.checkpoints)
+    if newest is None:
+        raise RecordError(
+            "the run has no undamaged checkpoint",
+            where=str(folder.checkpoints),
+            mend="remove the run's folder and launch again to train it anew",
+        )
+    return read(newest)
+
+
+def load_trained(
+    folder: RunFolder, model: ModelConfig, vision: VisionConfig | None
+) -> VisionLanguageModel:
+    """Return the model of a finished run, on the CPU, ready to be asked.
+
+    Raises:
+        RecordError: if there is no undamaged checkpoint, or it is of another model.
+    """
+    built = build_model(model, vision, seed=0)
+    load_weights(built, finished(folder).weights, where=str(folder.checkpoints))
+    return built.eval()
+
+
+def load_weights(
+    module: nn.Module,
+    weights: Mapping[str, Tensor],
+    *,
+    where: str,
+    new: tuple[str, ...] = (),
+) -> None:
+    """Copy weights into a module, by name.
+
+    Args:
+        module: what is filled.
+        weights: tensors by name.
+        where: what the weights were read from, for messages.
+        new: beginnings of names that may be absent from `weights`; those stay as they are.
+
+    Raises:
+        RecordError: naming the first tensor that is missing, unknown or of another shape.
+    """
+    own = module.state_dict()
+    absent = [name for name in own if name not in weights and not name.startswith(new or ("\0",))]
+    unknown = [name for name in weights if name not in own]
+    for problem, names in (("holds no", absent), ("holds an unknown", unknown)):
+        if names:
+            raise _other_model(f"the checkpoint {problem} tensor {names[0]}", where)
+    for name, tensor in weights.items():
+        if own[name].shape != tensor.shape:
+            shapes = f"{tuple(tensor.shape)}, but the model has {tuple(own[name].shape)}"
+            raise _other_model(f"the checkpoint's {name} has shape {shapes}", where)
+    with torch.no_grad():
+        for name, tensor in weights.items():
+            own[name].copy_(tensor)
+
+
+def _other_model(what: str, where: str) -> RecordError:
+    return RecordError(what, where, "declare the model that this checkpoint was trained as")
+
+
+def positions(checkpoints: Path) -> list[int]:
+    """Return the positions of all checkpoints, damaged ones too, in ascending order."""
+    if not checkpoints.is_dir():
+        return []
+    return sorted(int(path.name) for path in checkpoints.iterdir() if path.name.isdecimal())
+
+
+def prune(checkpoints: Path, *, keep: int, latest: int) -> None:
+    """Remove all but the last `keep` checkpoints up to position `latest`, and leftover parts.
+
+    One beyond `latest` was found damaged, or training would have gone on from it.
+    """
+    kept = [position for position in positions(checkpoints) if position <= latest][-keep:]
+    for path in checkpoints.iterdir():
+        if path.name not in map(str, kept):
+            shutil.rmtree(path)
+
+
+def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    with replacing(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+
+
+def _facts(path: Path) -> dict[str, object]:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(HASH_BYTES):
+            digest.update(chunk)
+    return {"bytes": path.stat().st_size, "sha256": digest.hexdigest()}
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,201 @@
+"""What the images of a data set look like to a model: one array of features for each image.
+
+Three ways, one interface: features that a tower's training has stored, features computed through
+that tower, and the pixels of patches, for a model without tower or with one that is trained too.
+
+Shapes in comments: M images asked for, P patches, F feature width, p side of a patch.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from models.architecture.build import build_tower
+from models.architecture.tower import ConvTower, patches
+from models.data.images import ImageSource, open_images
+from models.training import checkpoint
+from orchestrator.errors import ConfigError, RecordError
+from orchestrator.spec.model import Encoder, VisionConfig
+from orchestrator.spec.run import DataSource
+from orchestrator.store.files import replacing
+from orchestrator.store.layout import RunFolder
+from orchestrator.store.stage import StageContext
+
+MEMO_BYTES = 1 << 28
+"""Memory for features that were computed once: 256 MiB hold a whole demo world."""
+
+IMAGES_AT_ONCE = 64
+"""Images that go through a tower together; more gained no speed on a CPU."""
+
+TOWER = "tower."
+"""How the names of a tower's weights begin, in a tower's run and in a model's."""
+
+
+class Features(Protocol):
+    """What the images with the given indices look like to a model."""
+
+    def __call__(self, indices: NDArray[np.int64]) -> Tensor:
+        """Return fp32 features on the CPU: (M,) -> (M, P, F), or (M, P, 3 p^2) for pixels."""
+        ...
+
+
+def open_features(
+    context: StageContext, source: DataSource, vision: VisionConfig, tower: str | None
+) -> Features:
+    """Return the features of a data set's images as a model with this encoder takes them.
+
+    Args:
+        context: gives folders of data and of the tower's run.
+        source: the images.
+        vision: the encoder.
+        tower: `run_id` of the tower's training; None if the encoder needs none.
+
+    Raises:
+        ConfigError: if a frozen tower is declared without its training.
+        RecordError: if the tower's run or its stored features are damaged or of another shape.
+        DataError: if the images are missing.
+    """
+    if vision.encoder is Encoder.PATCH or not vision.frozen:
+        return Memo(PixelFeatures(open_images(context.data(source)), vision))
+    if tower is None:
+        raise ConfigError(
+            "a frozen tower is declared, but not the run that trained it",
+            where="tower",
+            mend="name a tower_pretrain run, or use the encoder `patch`",
+        )
+    folder = context.parent(tower)
+    stored = stored_file(folder, source)
+    if stored.exists():
+        return StoredFeatures(stored, vision)
+    pixels = PixelFeatures(open_images(context.data(source)), vision)
+    return Memo(TowerFeatures(pixels, load_tower(folder, vision)))
+
+
+def stored_file(folder: RunFolder, source: DataSource) -> Path:
+    """Return where a tower's run keeps the features of a data set."""
+    name = f"{source.name.replace('/', '.')}-{source.version}.npy"
+    return folder.artifacts / "features" / name
+
+
+def store_features(
+    context: StageContext, source: DataSource, vision: VisionConfig, tower: ConvTower
+) -> int:
+    """Compute the features of all images of a data set, keep them, and return how many there are.
+
+    Raises:
+        DataError: if the images are missing.
+    """
+    images = open_images(context.data(source))
+    computed = TowerFeatures(PixelFeatures(images, vision), tower)
+    count = len(images)
+    shape = (count, vision.image_tokens, vision.feature_width)
+    with replacing(stored_file(context.folder, source)) as temporary:
+        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
+        for start in range(0, count, IMAGES_AT_ONCE):
+            indices = np.arange(start, min(start + IMAGES_AT_ONCE, count))
+            array[indices] = computed(indices).numpy()
+        array.flush()
+    return count
+
+
+def load_tower(folder: RunFolder, vision: VisionConfig) -> ConvTower:
+    """Return the tower that a finished `tower_pretrain` run has trained, ready to be asked.
+
+    Raises:
+        RecordError: if the run has no undamaged checkpoint or is of another tower.
+    """
+    tower = build_tower(vision)
+    assert tower is not None, "an encoder without tower has no run"
+    weights = checkpoint.finished(folder).weights
+    own = {
+        name.removeprefix(TOWER): tensor
+        for name, tensor in weights.items()
+        if name.startswith(TOWER)
+    }
+    checkpoint.load_weights(tower, own, where=str(folder.checkpoints))
+    return tower.eval()
+
+
+class StoredFeatures:
+    """Features read from the file that a tower's training left; not held in memory."""
+
+    def __init__(self, path: Path, vision: VisionConfig) -> None:
+        self._array: NDArray[np.float32] = np.load(path, mmap_mode="r")
+        expected = (vision.image_tokens, vision.feature_width)
+        if self._array.shape[1:] != expected:
+            raise RecordError(
+                f"stored features have the shape {self._array.shape[1:]}, not {expected}",
+                where=str(path),
+                mend="declare the vision tower as it was trained",
+            )
+
+    def __call__(self, indices: NDArray[np.int64]) -> Tensor:
+        """Return the rows of the file: (M,) -> (M, P, F)."""
+        return torch.from_numpy(self._array[indices])
+
+
+class PixelFeatures:
+    """The pixels of patches, from images of any size."""
+
+    def __init__(self, images: ImageSource, vision: VisionConfig) -> None:
+        self._images = images
+        self._vision = vision
+
+    def __call__(self, indices: NDArray[np.int64]) -> Tensor:
+        """Decode images: (M,) -> (M, P, 3 p^2), in [-1, 1]."""
+        side = self._vision.image_size
+        pixels = np.stack([resized(self._images.pixels(int(index)), side) for index in indices])
+        return patches(pixels, self._vision.patch_size)
+
+
+class TowerFeatures:
+    """What a frozen tower makes of the pixels."""
+
+    def __init__(self, pixels: Features, tower: ConvTower) -> None:
+        self._pixels = pixels
+        self._tower = tower
+
+    @torch.no_grad()
+    def __call__(self, indices: NDArray[np.int64]) -> Tensor:
+        """Run the tower: (M,) -> (M, P, F)."""
+        return self._tower(self._pixels(indices))
+
+
+class Memo:
+    """Remembers what was computed for each image, up to `MEMO_BYTES` in all."""
+
+    def __init__(self, compute: Features) -> None:
+        self._compute = compute
+        self._known: dict[int, Tensor] = {}
+        self._free = MEMO_BYTES
+
+    def __call__(self, indices: NDArray[np.int64]) -> Tensor:
+        """Return what `compute` does: (M,) -> (M, P, F)."""
+        wanted: list[int] = indices.tolist()
+        found = {index: self._known.get(index) for index in wanted}
+        missing = [index for index, row in found.items() if row is None]
+        if missing:
+            rows = self._compute(np.array(missing, dtype=np.int64))
+            for index, row in zip(missing, rows.unbind(0), strict=True):
+                found[index] = row
+                if row.nbytes <= self._free:
+                    self._known[index] = row.clone()  # the row alone, not what it is a view of
+                    self._free -= row.nbytes
+        return torch.stack([row for row in map(found.get, wanted) if row is not None])
+
+
+def resized(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Squash an image to a square by bicubic interpolation (Prismatic's `resize-naive`).
+
+    Args:
+        pixels: (H, W, 3).
+        side: S; an image of this size is returned as it is.
+    """
+    if pixels.shape[:2] == (side, side):
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC))

@@ -1,0 +1,138 @@
+"""The one training loop of all stages: next batch, forward, backward, step, report, save.
+
+A batch is a function of the position alone, and weights and optimizer state are saved whole, so a
+run that was stopped anywhere goes on as if it had not been: bit for bit on a CPU.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from models.training import checkpoint
+from models.training.checkpoint import Checkpoint
+from models.training.loss import Part
+from models.training.optimizer import load_state, state_tensors
+from orchestrator.spec.schedule import Schedule
+from orchestrator.store.layout import RunFolder
+from orchestrator.store.stage import DivergedError, Progress, StageContext, StoppedError
+
+CHECKPOINT_SECONDS = 600.0
+"""Between checkpoints nobody asked for: a killed job loses ten minutes at most, and a 17 GB
+checkpoint, a minute to write and hash, takes a tenth of the time at most."""
+
+CHECKPOINTS_KEPT = 2
+"""While a run goes on: the newest, and the one to go back to if that is damaged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What is trained, on what, and for how long."""
+
+    module: nn.Module
+    """On its device, with the weights to start from."""
+    optimizer: torch.optim.Optimizer
+    """With the state to start from."""
+    parts: Callable[[int], Iterator[Part]]
+    """The losses of the step at a position, one micro-batch after the other."""
+    schedule: Schedule
+    """Learning rate over positions."""
+    grad_clip: float
+    """Largest global L2 norm of the gradient."""
+    batch: int
+    """Positions of one step: tokens, examples or images."""
+    end: int
+    """Position to reach. A multiple of `batch`."""
+    keep_optimizer: bool
+    """Whether another run goes on from the final checkpoint's optimizer state."""
+    start: int = 0
+    """Position of `module` and `optimizer` as they are given. A multiple of `batch`."""
+    counters: Mapping[str, int] = field(default_factory=dict[str, int])
+    """What was counted up to `start`."""
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+    """Between checkpoints nobody asked for."""
+
+
+def train(training: Training, context: StageContext) -> dict[str, int]:
+    """Train up to `training.end`, leave the final checkpoint and no other, return the counters.
+
+    Goes on from the newest undamaged checkpoint in the run's own folder, if there is one.
+
+    Raises:
+        StoppedError: if asked to stop; a checkpoint is on disk.
+        DivergedError: if the loss is no longer a number.
+        RecordError: if the run's checkpoint is of another model.
+    """
+    position, counters = _resume(training, context.folder)
+    context.resumed(position // training.batch)
+    saved = time.monotonic()
+    while position < training.end:
+        context.report(_step(training, position, counters))
+        position += training.batch
+        stopped = context.stop_requested()
+        due = time.monotonic() - saved >= training.checkpoint_seconds
+        if position == training.end or stopped or due:
+            _save(training, context.folder, position, counters)
+            saved = time.monotonic()
+        if stopped:
+            raise StoppedError(f"stopped at position {position} of {training.end}")
+    checkpoint.prune(context.folder.checkpoints, keep=1, latest=training.end)
+    return dict(counters)
+
+
+def _step(training: Training, position: int, counters: Counter[str]) -> Progress:
+    """Take the optimizer step at `position`."""
+    rate = training.schedule.learning_rate(position, training.batch)
+    for group in training.optimizer.param_groups:
+        group["lr"] = rate
+    loss = 0.0
+    for part in training.parts(position):
+        part.objective.backward()
+        loss += part.loss.item()
+        counters.update(part.counts)
+    step = position // training.batch + 1
+    if not math.isfinite(loss):
+        raise DivergedError(f"the loss is {loss} at step {step}, learning rate {rate:g}")
+    norm = nn.utils.clip_grad_norm_(training.module.parameters(), training.grad_clip)
+    training.optimizer.step()
+    training.optimizer.zero_grad()
+    return Progress(
+        step=step,
+        steps=training.end // training.batch,
+        position=position + training.batch,
+        loss=loss,
+        values={"learning_rate": rate, "grad_norm": norm.item()},
+    )
+
+
+def _resume(training: Training, folder: RunFolder) -> tuple[int, Counter[str]]:
+    """Load the run's own newest checkpoint, if there is one; return where to go on."""
+    newest = checkpoint.newest_valid(folder.checkpoints)
+    if newest is None:
+        return training.start, Counter(training.counters)
+    own = checkpoint.read(newest)
+    checkpoint.load_weights(training.module, own.weights, where=str(newest))
+    if own.position < training.end:
+        load_state(training.optimizer, training.module, own.optimizer, where=str(newest))
+    return own.position, Counter(own.counters)
+
+
+def _save(
+    training: Training, folder: RunFolder, position: int, counters: Mapping[str, int]
+) -> None:
+    resumable = position < training.end or training.keep_optimizer
+    checkpoint.write(
+        folder.checkpoints,
+        Checkpoint(
+            step=position // training.batch,
+            position=position,
+            counters=counters,
+            weights=training.module.state_dict(),
+            optimizer=state_tensors(training.optimizer, training.module) if resumable else None,
+        ),
+    )
+    checkpoint.prune(folder.checkpoints, keep=CHECKPOINTS_KEPT, latest=position)

@@ -1,0 +1,120 @@
+"""What training brings down: next-token loss of the model, patch classes of a tower.
+
+Losses are means over the whole batch, whatever its micro-batches: each is a sum divided by the
+count of supervised targets of all of them. Computed in fp32.
+
+Shapes in comments: N supervised targets, V vocabulary or classes.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.architecture.tower import TowerClassifier, patches
+from models.architecture.vlm import VisionLanguageModel
+from models.data.batch import NO_DOCUMENT, Batch
+from models.training.features import Features
+from models.training.inputs import Inputs, prepare, split
+from orchestrator.spec.execution import Execution, Precision
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """One micro-batch's share of the batch's loss."""
+
+    objective: Tensor
+    """What is differentiated: the loss and its regularisers."""
+    loss: Tensor
+    """Nats per supervised target of the whole batch."""
+    counts: Mapping[str, int]
+    """What to add up over the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextToken:
+    """The mean loss over the supervised targets of a batch of sequences."""
+
+    model: VisionLanguageModel
+    batches: Callable[[int], Batch]
+    """The batch that begins at a position."""
+    features: Features | None
+    """Of the images in the batches."""
+    execution: Execution
+    z_loss: float
+    """Weight of the mean squared log-partition."""
+
+    def __call__(self, position: int) -> Iterator[Part]:
+        """Yield the micro-batches of the step at `position`, one forward pass at a time."""
+        batch = self.batches(position)
+        supervised = batch.supervised
+        device = torch.device(self.execution.device)
+        for piece in split(batch, self.execution.accumulation):
+            inputs = prepare(piece, self.features, device)
+            logits = supervised_logits(self.model, inputs, self.execution)  # (N, V)
+            loss = F.cross_entropy(logits, inputs.targets, reduction="sum") / supervised
+            objective = loss
+            if self.z_loss:
+                partition = logits.logsumexp(-1).square().sum() / supervised
+                objective = loss + self.z_loss * partition
+            yield Part(objective, loss.detach(), counted(piece))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchClass:
+    """The mean loss over all patches of a batch of images."""
+
+    classifier: TowerClassifier
+    pixels: NDArray[np.uint8]
+    """Of all images, (n, S, S, 3)."""
+    labels: NDArray[np.int64]
+    """What stands in each patch, (n, P)."""
+    batches: Callable[[int], NDArray[np.int64]]
+    """The images of the batch that begins at a position."""
+    patch_size: int
+    execution: Execution
+
+    def __call__(self, position: int) -> Iterator[Part]:
+        """Yield the micro-batches of the step at `position`."""
+        indices = self.batches(position)
+        targets = len(indices) * self.labels.shape[1]
+        device = torch.device(self.execution.device)
+        for own in np.array_split(indices, min(self.execution.accumulation, len(indices))):
+            flat = patches(self.pixels[own], self.patch_size).to(device)
+            labels = torch.from_numpy(self.labels[own]).to(device)
+            with precision(self.execution):
+                logits = self.classifier(flat)  # (M, P, V)
+            loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
+            yield Part(loss / targets, loss.detach() / targets, {"images": len(own)})
+
+
+def counted(batch: Batch) -> dict[str, int]:
+    """Count the supervised targets, the positions that are not padding, and the images."""
+    return {
+        "supervised_tokens": batch.supervised,
+        "filled_tokens": int(np.count_nonzero(batch.documents != NO_DOCUMENT)),
+        "images": len(batch.images),
+    }
+
+
+def supervised_logits(model: VisionLanguageModel, inputs: Inputs, execution: Execution) -> Tensor:
+    """Score the tokens at the supervised positions, (N, V), fp32."""
+    with precision(execution):
+        logits = model(
+            inputs.ids,
+            features=inputs.features,
+            documents=inputs.documents,
+            chosen=inputs.chosen,
+        )
+    return logits.flatten(0, -2)  # (N, V)
+
+
+def precision(execution: Execution) -> AbstractContextManager[object]:
+    """Return the context in which matrix products have the declared format."""
+    enabled = execution.precision is Precision.BF16
+    return torch.autocast(execution.device.value, dtype=torch.bfloat16, enabled=enabled)

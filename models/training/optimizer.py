@@ -1,0 +1,82 @@
+"""AdamW over a module's parameters, and its state as flat tensors by parameter name."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from orchestrator.errors import RecordError
+from orchestrator.spec.run import Decay, OptimizerConfig
+
+
+def build_optimizer(module: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
+    """Return AdamW without state; the learning rate is set at each step.
+
+    A parameter without a gradient is neither moved nor decayed, and gets no state.
+    """
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    decayed = [p for p in parameters if config.decay is Decay.ALL or p.ndim >= 2]
+    spared = [p for p in parameters if config.decay is Decay.MATRICES and p.ndim < 2]
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": spared, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=0.0,
+        betas=(config.beta1, config.beta2),
+        eps=config.eps,
+        fused=True,
+    )
+
+
+def state_tensors(optimizer: torch.optim.Optimizer, module: nn.Module) -> dict[str, Tensor]:
+    """Return the optimizer's state as tensors named `<parameter>.<kind>`.
+
+    Kinds are AdamW's: `exp_avg`, `exp_avg_sq` and `step`. The names, unlike torch's running
+    numbers, still mean the same in a module that has gained other parts.
+    """
+    return {
+        f"{name}.{kind}": tensor
+        for name, parameter in module.named_parameters()
+        for kind, tensor in optimizer.state[parameter].items()
+        if parameter in optimizer.state
+    }
+
+
+def load_state(
+    optimizer: torch.optim.Optimizer,
+    module: nn.Module,
+    tensors: Mapping[str, Tensor] | None,
+    *,
+    where: str,
+) -> None:
+    """Put the optimizer where a checkpoint left it; parameters not named there start without state.
+
+    Args:
+        optimizer: what is filled; state it had is forgotten.
+        module: whose parameters it moves.
+        tensors: what `state_tensors` gave; None if the checkpoint was kept without.
+        where: what the tensors were read from, for messages.
+
+    Raises:
+        RecordError: if there is no state, or state of a parameter that the module does not have.
+    """
+    if tensors is None:
+        raise RecordError(
+            "the checkpoint was kept without the optimizer's state",
+            where=where,
+            mend="start from a text_pretrain run, or drop the optimizer's state",
+        )
+    parameters = dict(module.named_parameters())
+    optimizer.state.clear()
+    for name, tensor in tensors.items():
+        owner, _, kind = name.rpartition(".")
+        if owner not in parameters:
+            raise RecordError(
+                f"the checkpoint holds optimizer state of {owner}, which the model does not have",
+                where=where,
+                mend="declare the model that this checkpoint was trained as",
+            )
+        parameter = parameters[owner]
+        optimizer.state[parameter][kind] = tensor.to(parameter.device, copy=True)

@@ -1,0 +1,149 @@
+"""Images stand where their placeholders stand, and nowhere else."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from models.architecture.build import build_model
+from models.architecture.tower import patches, prime_factors, unpatch
+from models.architecture.vlm import VisionLanguageModel
+from models.data.tokenizer import IMAGE
+from orchestrator.spec.model import Encoder, ModelConfig, Norm, Projector, VisionConfig
+
+MODEL = ModelConfig(
+    width=32, depth=2, heads=2, vocab_size=50, seq_len=16, norm=Norm.GAIN_ONLY, qk_norm=True
+)
+FROZEN = VisionConfig(encoder=Encoder.CNN, image_size=8, patch_size=4, feature_width=6)
+TRAINED = VisionConfig(
+    encoder=Encoder.CNN, image_size=8, patch_size=4, feature_width=6, frozen=False
+)
+IDS = torch.tensor([[5, IMAGE, IMAGE, IMAGE, IMAGE, 7], [IMAGE, IMAGE, IMAGE, IMAGE, 8, 9]])
+
+
+@pytest.fixture
+def model() -> VisionLanguageModel:
+    return build_model(MODEL, FROZEN, seed=0).eval()
+
+
+def features() -> Tensor:
+    return torch.randn(2, 4, 6, generator=torch.Generator().manual_seed(0))
+
+
+@torch.no_grad()
+def test_projected_features_take_the_places_of_the_placeholders(model: VisionLanguageModel) -> None:
+    assert model.projector is not None
+    embedded = model.decoder.embed(IDS)
+    projected = model.projector(features())
+    for patch in range(4):
+        embedded[0, 1 + patch] = projected[0, patch]
+        embedded[1, patch] = projected[1, patch]
+    expected = model.decoder.logits(model.decoder(embedded))
+    torch.testing.assert_close(model(IDS, features()), expected)
+
+
+@torch.no_grad()
+def test_each_row_sees_its_own_image(model: VisionLanguageModel) -> None:
+    changed = features()
+    changed[1] += 1
+    before, after = model(IDS, features()), model(IDS, changed)
+    assert torch.equal(before[0], after[0])
+    assert not torch.equal(before[1], after[1])
+
+
+@torch.no_grad()
+def test_chosen_positions_are_scored_as_all_are(model: VisionLanguageModel) -> None:
+    chosen = torch.tensor([0, 4, 10, 11])
+    everywhere = model(IDS, features()).flatten(0, 1)
+    torch.testing.assert_close(model(IDS, features(), chosen=chosen), everywhere[chosen])
+
+
+def test_text_alone_leaves_the_projector_without_a_gradient(model: VisionLanguageModel) -> None:
+    model(torch.tensor([[5, 6, 7]])).sum().backward()
+    assert model.projector is not None
+    assert all(parameter.grad is None for parameter in model.projector.parameters())
+
+
+def test_a_trained_tower_gets_a_gradient_and_a_frozen_one_is_not_there() -> None:
+    assert build_model(MODEL, FROZEN, seed=0).tower is None
+    model = build_model(MODEL, TRAINED, seed=0)
+    assert model.tower is not None
+    model(IDS, torch.randn(2, 4, 3 * 4 * 4)).square().sum().backward()
+    assert all(parameter.grad is not None for parameter in model.tower.parameters())
+
+
+def test_one_seed_gives_one_decoder_with_vision_or_without() -> None:
+    plain = build_model(MODEL, None, seed=3).decoder.state_dict()
+    seeing = build_model(MODEL, TRAINED, seed=3).decoder.state_dict()
+    assert all(torch.equal(plain[name], seeing[name]) for name in plain)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes"),
+    [
+        (Projector.LINEAR, {"0.weight": (32, 6), "0.bias": (32,)}),
+        (
+            Projector.MLP,
+            {"0.weight": (32, 6), "0.bias": (32,), "2.weight": (32, 32), "2.bias": (32,)},
+        ),
+    ],
+)
+def test_a_projector_has_prismatic_s_tensors(
+    kind: Projector, sizes: dict[str, tuple[int, ...]]
+) -> None:
+    vision = VisionConfig(
+        encoder=Encoder.CNN, image_size=8, patch_size=4, feature_width=6, projector=kind
+    )
+    projector = build_model(MODEL, vision, seed=0).projector
+    assert projector is not None
+    assert {name: tuple(t.shape) for name, t in projector.state_dict().items()} == sizes
+
+
+def test_prismatic_s_projector_for_siglip_has_its_published_size() -> None:
+    vision = VisionConfig(encoder=Encoder.CNN, image_size=28, patch_size=14, feature_width=1152)
+    model = ModelConfig(
+        width=512, depth=1, heads=4, vocab_size=50, seq_len=16, norm=Norm.RMS, qk_norm=False
+    )
+    projector = build_model(model, vision, seed=0).projector
+    assert projector is not None
+    assert sum(parameter.numel() for parameter in projector.parameters()) == 852_992
+
+
+def test_patches_are_cut_row_by_row_and_scaled() -> None:
+    pixels = np.arange(2 * 4 * 6 * 3, dtype=np.uint8).reshape(1, 8, 6, 3)[:, :6]  # (1, 6, 6, 3)
+    flat = patches(np.ascontiguousarray(pixels), 3)
+    assert flat.shape == (1, 4, 27)
+    second = pixels[0, 0:3, 3:6].ravel()  # the patch to the right of the first
+    torch.testing.assert_close(flat[0, 1], torch.from_numpy(second).float() / 127.5 - 1)
+
+
+def test_black_is_minus_one_and_white_is_one() -> None:
+    pixels = np.stack([np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)])
+    assert patches(pixels, 2).unique().tolist() == [-1.0, 1.0]
+
+
+def test_patches_are_put_together_as_they_were_cut() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    whole = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1  # (2, 3, 8, 8)
+    torch.testing.assert_close(unpatch(patches(pixels, 4), 4), whole)
+
+
+@pytest.mark.parametrize(("number", "factors"), [(16, (2, 2, 2, 2)), (14, (2, 7)), (1, (1,))])
+def test_prime_factors_are_the_strides(number: int, factors: tuple[int, ...]) -> None:
+    assert prime_factors(number) == factors
+
+
+@pytest.mark.parametrize("patch_size", [16, 14, 6, 5, 1])
+def test_a_tower_gives_one_feature_vector_for_each_patch(patch_size: int) -> None:
+    vision = VisionConfig(
+        encoder=Encoder.CNN,
+        image_size=3 * patch_size,
+        patch_size=patch_size,
+        feature_width=40,
+        frozen=False,
+    )
+    tower = build_model(MODEL, vision, seed=0).tower
+    assert tower is not None
+    found = tower(torch.randn(2, 9, 3 * patch_size**2))
+    assert found.shape == (2, 9, 40)
+    torch.testing.assert_close(found.mean(-1), torch.zeros(2, 9), atol=1e-5, rtol=0)

@@ -1,0 +1,164 @@
+"""The loss is a mean over supervised targets, however a batch is cut."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.architecture.build import build_model
+from models.architecture.vlm import VisionLanguageModel
+from models.data.batch import IGNORE, Batch
+from models.data.tokenizer import IMAGE, PADDING
+from models.training.inputs import prepare, split
+from models.training.loss import NextToken
+from orchestrator.errors import DataError
+from orchestrator.spec.execution import Execution
+from orchestrator.spec.model import Encoder, ModelConfig, Norm, VisionConfig
+
+MODEL = ModelConfig(
+    width=32, depth=2, heads=2, vocab_size=50, seq_len=8, norm=Norm.GAIN_ONLY, qk_norm=True
+)
+VISION = VisionConfig(encoder=Encoder.CNN, image_size=4, patch_size=2, feature_width=6)
+P = VISION.image_tokens
+X = IGNORE
+
+# Text; a captioned image; two captioned images; padded text. Unequal numbers of targets.
+BATCH = Batch(
+    ids=np.array(
+        [
+            [5, 6, 7, 8, 9, 10, 11, 12, 13, 14],
+            [IMAGE, IMAGE, IMAGE, IMAGE, 20, 21, PADDING, PADDING, PADDING, PADDING],
+            [IMAGE, IMAGE, IMAGE, IMAGE, 30, IMAGE, IMAGE, IMAGE, IMAGE, 31],
+            [40, 41, 42, PADDING, PADDING, PADDING, PADDING, PADDING, PADDING, PADDING],
+        ]
+    ),
+    targets=np.array(
+        [
+            [6, 7, 8, 9, 10, 11, 12, 13, 14, 0],
+            [X, X, X, 20, 21, 0, X, X, X, X],
+            [X, X, X, 30, 0, X, X, X, 31, 0],
+            [X, X, 0, X, X, X, X, X, X, X],
+        ]
+    ),
+    documents=np.array(
+        [[0] * 10, [0] * 6 + [-1] * 4, [0] * 5 + [1] * 5, [0] * 3 + [-1] * 7], dtype=np.int32
+    ),
+    images=np.array([7, 3, 7]),
+)
+
+
+def features(indices: NDArray[np.int64]) -> Tensor:
+    drawn = torch.randn(10, P, 6, generator=torch.Generator().manual_seed(0))
+    return drawn[torch.from_numpy(indices)]
+
+
+@pytest.fixture
+def model() -> VisionLanguageModel:
+    return build_model(MODEL, VISION, seed=0)
+
+
+def gradients(
+    model: VisionLanguageModel, accumulation: int, z_loss: float = 0.0
+) -> tuple[float, dict[str, Tensor]]:
+    parts = NextToken(
+        model=model,
+        batches=lambda _: BATCH,
+        features=features,
+        execution=Execution(accumulation=accumulation),
+        z_loss=z_loss,
+    )
+    model.zero_grad()
+    loss = 0.0
+    for part in parts(0):
+        part.objective.backward()
+        loss += part.loss.item()
+    return loss, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+
+def by_hand(model: VisionLanguageModel) -> Tensor:
+    """Each document in a forward pass of its own; logits (N, V) of all supervised targets."""
+    logits: list[Tensor] = []
+    image = 0
+    for ids, targets, documents in zip(BATCH.ids, BATCH.targets, BATCH.documents, strict=True):
+        for document in range(documents.max() + 1):
+            own = documents == document
+            shown = int((ids[own] == IMAGE).any())
+            seen = features(BATCH.images[image : image + shown]) if shown else None
+            image += shown
+            scores = model(torch.from_numpy(ids[own])[None], seen)[0]
+            logits.append(scores[torch.from_numpy(targets[own] != X)])
+    return torch.cat(logits)
+
+
+def test_the_loss_is_the_mean_over_supervised_targets(model: VisionLanguageModel) -> None:
+    targets = torch.from_numpy(BATCH.targets[BATCH.targets != X])
+    expected = F.cross_entropy(by_hand(model), targets).item()
+    assert gradients(model, 1)[0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_z_loss_is_a_mean_over_the_same_targets(model: VisionLanguageModel) -> None:
+    targets = torch.from_numpy(BATCH.targets[BATCH.targets != X])
+    logits = by_hand(model)
+    expected = F.cross_entropy(logits, targets) + 0.1 * logits.logsumexp(-1).square().mean()
+    model.zero_grad()
+    expected.backward()
+    wanted = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    loss, found = gradients(model, 1, z_loss=0.1)
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
+    assert loss < expected.item()  # what is reported is the loss alone
+
+
+@pytest.mark.parametrize("accumulation", [2, 3, 4, 9])
+def test_micro_batches_give_the_gradient_of_the_whole_batch(
+    model: VisionLanguageModel, accumulation: int
+) -> None:
+    whole_loss, whole = gradients(model, 1)
+    whole = {name: gradient.clone() for name, gradient in whole.items()}
+    loss, found = gradients(model, accumulation)
+    assert loss == pytest.approx(whole_loss, abs=1e-5)
+    torch.testing.assert_close(found, whole, atol=1e-5, rtol=1e-4)  # sums in another order, fp32
+
+
+def test_a_split_batch_keeps_each_row_s_images() -> None:
+    assert [piece.images.tolist() for piece in split(BATCH, 4)] == [[], [7], [3, 7], []]
+    assert [piece.images.tolist() for piece in split(BATCH, 2)] == [[7], [3, 7]]
+
+
+def only(rows: list[int]) -> Batch:
+    return Batch(
+        BATCH.ids[rows], BATCH.targets[rows], BATCH.documents[rows], np.empty(0, dtype=np.int64)
+    )
+
+
+@pytest.mark.parametrize(("rows", "masked"), [([0], False), ([0, 3], False), ([0, 2], True)])
+def test_a_mask_is_made_only_for_several_documents_in_a_row(rows: list[int], masked: bool) -> None:
+    inputs = prepare(only(rows), None, torch.device("cpu"))
+    assert (inputs.documents is not None) == masked
+
+
+def test_positions_are_chosen_only_where_some_carry_no_loss() -> None:
+    assert prepare(only([0]), None, torch.device("cpu")).chosen is None
+    chosen = prepare(only([3]), None, torch.device("cpu")).chosen
+    assert chosen is not None
+    assert chosen.tolist() == [2]
+
+
+def test_images_without_features_are_refused() -> None:
+    with pytest.raises(DataError):
+        prepare(BATCH, None, torch.device("cpu"))
+
+
+def test_counts_are_those_of_the_batch(model: VisionLanguageModel) -> None:
+    parts = NextToken(
+        model=model,
+        batches=lambda _: BATCH,
+        features=features,
+        execution=Execution(accumulation=2),
+        z_loss=0.0,
+    )
+    counts = [part.counts for part in parts(0)]
+    assert [count["supervised_tokens"] for count in counts] == [13, 5]
+    assert [count["filled_tokens"] for count in counts] == [16, 13]
+    assert [count["images"] for count in counts] == [1, 2]
