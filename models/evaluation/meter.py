@@ -1,0 +1,32 @@
+"""Says how far an evaluation is, and stops it when asked to."""
+
+from orchestrator.store.stage import Progress, StageContext, StoppedError
+
+
+class Meter:
+    """Counts steps and questions of one evaluation."""
+
+    def __init__(self, context: StageContext) -> None:
+        self._context = context
+        self._step = 0
+        self._steps = 0
+        self._questions = 0
+
+    def expect(self, steps: int) -> None:
+        """Set how many steps there will be."""
+        self._steps = steps
+
+    def tick(self) -> None:
+        """Leave here if asked to.
+
+        Raises:
+            StoppedError: nothing is kept of an evaluation; the next attempt asks all again.
+        """
+        if self._context.stop_requested():
+            raise StoppedError("asked to stop; the evaluation starts anew next time")
+
+    def advance(self, questions: int) -> None:
+        """Report one more step, of so many questions."""
+        self._step += 1
+        self._questions += questions
+        self._context.report(Progress(step=self._step, steps=self._steps, position=self._questions))

@@ -1,0 +1,28 @@
+"""How each family words its question. One place, one version: scores are compared within it.
+
+The words are those of `models.data.prompt`, which training uses too: vlm-evaluation's, so that
+scores can be set beside published ones.
+"""
+
+from models.data.prompt import REGION, SHORT_ANSWER
+
+PROMPT_VERSION = 1
+"""Raise when the words below or in `models.data.prompt` change: older scores are of other words."""
+
+
+def short_answer(question: str) -> str:
+    """Ask for a word or phrase: VQAv2, POPE."""
+    return question + SHORT_ANSWER
+
+
+def region(expression: str) -> str:
+    """Ask for a box: RefCOCO."""
+    return REGION.format(expression=expression)
+
+
+def number(question: str) -> str:
+    """Ask how many: TallyQA.
+
+    vlm-evaluation offers the counts as lettered options; here the number itself is the answer.
+    """
+    return question + SHORT_ANSWER

@@ -1,0 +1,89 @@
+"""A trained model with what it takes to ask it: features of images, device, a way to stop.
+
+Shapes in comments: B sequences, T positions, M images, N chosen positions, V vocabulary.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from models.architecture.attention import KeyValueCache
+from models.architecture.vlm import VisionLanguageModel
+from models.data.tokenizer import PADDING
+from models.training.features import Features
+from orchestrator.spec.execution import Device, Execution, Precision
+
+Tokens = tuple[int, ...]
+"""Token ids; an image is `image_tokens` of IMAGE in a row."""
+
+BATCH_POSITIONS = 8192
+"""Positions of one batch; bounds memory, and never the answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Respondent:
+    """The model that is asked, and how much it is asked at once."""
+
+    model: VisionLanguageModel
+    """In evaluation mode, on the device."""
+    seq_len: int
+    """Positions of the longest sequence it was trained on."""
+    image_tokens: int = 0
+    """P: positions of one image; 0 for a model of text alone."""
+    features: Features | None = None
+    """Features of the benchmark's images; None if no image is ever shown."""
+    execution: Execution = field(default_factory=Execution)
+    """Device and precision."""
+    tick: Callable[[], None] = lambda: None
+    """Called before each batch; raises `StoppedError` when asked to stop."""
+    batch_positions: int = BATCH_POSITIONS
+    """Positions of one batch. At least 1."""
+
+    @contextmanager
+    def answering(self) -> Generator[None]:
+        """Compute without gradients, in the precision that the execution names."""
+        bf16 = self.execution.precision is Precision.BF16
+        kind = "cuda" if self.execution.device is Device.CUDA else "cpu"
+        with (
+            torch.inference_mode(),
+            torch.autocast(kind, dtype=torch.bfloat16, enabled=bf16),
+        ):
+            yield
+
+    def batch(self, rows: "list[tuple[Tokens, int | None]]") -> "Batch":
+        """Put rows side by side, padded on the right, which no earlier position can see."""
+        length = max(len(tokens) for tokens, _ in rows)
+        ids = np.full((len(rows), length), PADDING, dtype=np.int64)
+        for i, (tokens, _) in enumerate(rows):
+            ids[i, : len(tokens)] = tokens
+        images = np.array([image for _, image in rows if image is not None], dtype=np.int64)
+        device = self.execution.device.value
+        return Batch(
+            ids=torch.from_numpy(ids).to(device),  # (B, T)
+            features=self._features(images, device),  # (M, P, F)
+        )
+
+    def logits(self, batch: "Batch", chosen: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+        """Score the next token at `chosen` positions, counted over B and T: (N,) -> (N, V) fp32."""
+        return self.model(batch.ids, features=batch.features, cache=cache, chosen=chosen)
+
+    def _features(self, images: npt.NDArray[np.int64], device: str) -> Tensor | None:
+        if not len(images):
+            return None
+        assert self.features is not None, "the caller shows images only where there are features"
+        return self.features(images).to(device)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of tokens with their images."""
+
+    ids: Tensor
+    """(B, T), int64."""
+    features: Tensor | None
+    """(M, P, F) in row-major order; None without images."""

@@ -1,0 +1,54 @@
+"""Reading benchmarks: what is wrong is refused, with its place."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from models.evaluation.index_file import load_benchmarks
+from orchestrator.errors import ConfigError, DataError
+
+ROW = {"question": "how many?", "img_path": "a.png", "answer": 2, "split": "simple"}
+DECLARED = {"count": {"family": "tally-qa", "index": "count.json"}}
+
+
+def write(folder: Path, declared: object, index: object) -> None:
+    (folder / "benchmarks.json").write_text(json.dumps(declared))
+    (folder / "count.json").write_text(json.dumps(index))
+
+
+def test_rows_come_in_the_order_of_the_index(tmp_path: Path) -> None:
+    write(tmp_path, DECLARED, {"b": ROW, "a": {**ROW, "answer": "1"}})
+    (benchmark,) = load_benchmarks(tmp_path, ("count",))
+    assert [q.question_id for q in benchmark.questions] == ["b", "a"]
+    assert [q.answer for q in benchmark.questions] == ["2", "1"]
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    write(tmp_path, DECLARED, {"a": ROW})
+    with pytest.raises(ConfigError) as caught:
+        load_benchmarks(tmp_path, ("tally",))
+    assert "count" in caught.value.mend
+
+
+@pytest.mark.parametrize(
+    ("declared", "index", "where"),
+    [
+        ({"count": {"family": "gqa", "index": "count.json"}}, {"a": ROW}, "benchmarks.json"),
+        ({"count": {"family": "tally-qa"}}, {"a": ROW}, "benchmarks.json"),
+        ({"count": {"family": "tally-qa", "index": "none.json"}}, {"a": ROW}, "none.json"),
+        ([], {"a": ROW}, "benchmarks.json"),
+        (DECLARED, {}, "count.json"),
+        (DECLARED, [ROW], "count.json"),
+        (DECLARED, {"a": [ROW]}, "count.json: a"),
+        (DECLARED, {"a": {**ROW, "img_path": None}}, "count.json: a"),
+        (DECLARED, {"a": {**ROW, "answer": "many"}}, "count.json: a"),
+    ],
+)
+def test_a_damaged_file_is_refused_with_its_place(
+    tmp_path: Path, declared: object, index: object, where: str
+) -> None:
+    write(tmp_path, declared, index)
+    with pytest.raises(DataError) as caught:
+        load_benchmarks(tmp_path, ("count",))
+    assert where in caught.value.where

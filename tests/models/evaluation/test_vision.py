@@ -1,0 +1,137 @@
+"""Benchmarks as they are asked: options, averages and answers that cannot be had."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+
+from models.data.tokenizer import END_OF_TEXT, SPECIAL_TOKENS
+from models.evaluation.family import Family
+from models.evaluation.index_file import FAMILIES, Benchmark
+from models.evaluation.likelihood import Continuation, loglikelihoods
+from models.evaluation.meter import Meter
+from models.evaluation.outcome import Outcome
+from models.evaluation.question import Row
+from models.evaluation.respondent import Respondent
+from models.evaluation.vision import Examiner, run_vision_suite
+from orchestrator.errors import ConfigError
+from orchestrator.spec.run import Images
+
+Ask = Callable[[Benchmark], Outcome]
+
+
+@pytest.fixture
+def digits() -> Tokenizer:
+    """A tokenizer that cuts numbers into digits, so that 1 and 10 begin alike."""
+    words = [*SPECIAL_TOKENS, *"0123456789", "In", "Out", ":", "?", ".", "how", "many"]
+    vocabulary = {word: number for number, word in enumerate(words)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=SPECIAL_TOKENS[3]))
+    split = Regex(r"[0-9]|[A-Za-z]+|[^\sA-Za-z0-9]")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(split, behavior="removed", invert=True)
+    return tokenizer
+
+
+@pytest.fixture
+def ask(respondent: Respondent, digits: Tokenizer, context_of: Callable[..., Any]) -> Ask:
+    """Ask a benchmark blind."""
+
+    def ask(benchmark: Benchmark) -> Outcome:
+        context = context_of(images=Images.BLIND)
+        examiner = Examiner(
+            respondent=respondent,
+            tokenizer=digits,
+            images=None,
+            suite=context.config.suite,
+            seed=0,
+            meter=Meter(context),
+        )
+        (outcome,) = run_vision_suite(examiner, [benchmark])
+        return outcome
+
+    return ask
+
+
+def benchmark(name: str, rows: Sequence[Mapping[str, object]]) -> Benchmark:
+    family: Family = FAMILIES[name]
+    return Benchmark(
+        name=name,
+        family=family,
+        questions=tuple(
+            family.question(str(number), Row({"img_path": "a.png", **row}, "here"))
+            for number, row in enumerate(rows)
+        ),
+    )
+
+
+def test_options_that_begin_alike_are_told_apart_by_all_their_tokens(
+    ask: Ask, respondent: Respondent, digits: Tokenizer
+) -> None:
+    counts = [12, 1, 0, 10]
+    rows = [{"question": f"how many {n}?", "answer": n, "split": "simple"} for n in counts]
+    asked = benchmark("tally-qa", rows)
+    outcome = ask(asked)
+    for question, answer in zip(asked.questions, outcome.answers, strict=True):
+        prompt = tuple(digits.encode(f"In: {question.text}\nOut:").ids)
+        found = loglikelihoods(
+            respondent,
+            [
+                Continuation((*prompt, *digits.encode(str(n)).ids, END_OF_TEXT), len(prompt))
+                for n in range(13)
+            ],
+        )
+        nats = [one.nats for one in found]
+        assert answer.prediction == str(nats.index(max(nats)))
+        assert answer.loglikelihood == pytest.approx(nats[int(question.answer)], abs=1e-4)
+        assert answer.baseline == 1 / 13
+
+
+def test_popes_splits_weigh_alike_whatever_their_sizes(ask: Ask) -> None:
+    splits = ["random"] * 6 + ["popular"] * 2 + ["adversarial"]
+    rows = [
+        {"question": f"how {i}?", "answer": "yes" if i % 2 else "no", "split": split}
+        for i, split in enumerate(splits)
+    ]
+    outcome = ask(benchmark("pope", rows))
+    scores = {score.metric: score for score in outcome.others}
+    parts = [scores[f"accuracy_{split}"] for split in ("random", "popular", "adversarial")]
+    assert [part.n for part in parts] == [6, 2, 1]
+    assert outcome.headline.value == pytest.approx(sum(part.value or 0 for part in parts) / 3)
+    # Always "no" is right on half of two splits and on the one question of the third.
+    assert scores["majority_accuracy"].value == pytest.approx((0.5 + 0.5 + 1) / 3)
+
+
+def test_vqa_scores_are_also_given_for_each_type_of_answer(ask: Ask) -> None:
+    rows = [
+        {"question": "how?", "answer": "5", "all_answers": ["5"] * 10, "answer_type": kind}
+        for kind in ("number", "other", "other")
+    ]
+    scores = {score.metric: score.n for score in ask(benchmark("vqa-v2", rows)).others}
+    assert scores["accuracy_number"] == 1
+    assert scores["accuracy_other"] == 2
+
+
+def test_an_answer_without_end_is_cut_off_and_counted(ask: Ask) -> None:
+    rows = [{"question": "how?", "answer": "5", "all_answers": ["5"] * 10}]
+    (answer,) = ask(benchmark("vqa-v2", rows)).answers
+    assert "unfinished_answers" in answer.problems
+    assert answer.score == 0
+
+
+def test_a_sequence_without_room_for_a_question_is_refused(
+    respondent: Respondent, digits: Tokenizer, context_of: Callable[..., Any]
+) -> None:
+    context = context_of(images=Images.BLIND)
+    examiner = Examiner(
+        respondent=replace(respondent, seq_len=2),
+        tokenizer=digits,
+        images=None,
+        suite=context.config.suite,
+        seed=0,
+        meter=Meter(context),
+    )
+    rows = [{"question": "how many?", "answer": 123, "split": "simple"}]
+    with pytest.raises(ConfigError) as caught:
+        run_vision_suite(examiner, [benchmark("tally-qa", rows)])
+    assert caught.value.where == "model.seq_len"
