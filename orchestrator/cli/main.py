@@ -58,3 +58,7 @@ def main() -> None:
         command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
         print(f"sweep {command}: {error}", file=sys.stderr)
         raise SystemExit(USER_ERROR) from None
+
+
+if __name__ == "__main__":
+    main()

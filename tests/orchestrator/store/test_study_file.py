@@ -40,6 +40,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     [
         ("study: smoke", "studdy: smoke", "unknown key 'studdy'", "studdy"),
         ("study: smoke", "study: a/b", "not a name", "study"),
+        ("study: smoke", "study: data", "beside the studies'", "study"),
         ("seed: 0", "seed: x", "'x'", "seed"),
         ("image_ratio: 0.3", "image_ratio: 1.4", "image_ratio is 1.4", "image_ratio"),
         ("image_ratio: 0.3", "image_ratio: 30", "image_ratio is 30", "image_ratio"),

@@ -1,0 +1,74 @@
+"""Close attempts whose worker had no chance to write how it ended."""
+
+import signal
+from datetime import datetime
+
+from orchestrator.launch.states import progress_of
+from orchestrator.plan.actions import Cause
+from orchestrator.store.layout import RunFolder
+from orchestrator.store.records import (
+    Exit,
+    Intent,
+    ProgressRecord,
+    attempt_numbers,
+    is_done,
+    read_exit,
+    read_intent,
+    timestamp,
+    write_exit,
+)
+from orchestrator.worker.exit_codes import cause_of
+from orchestrator.worker.lease import is_alive, read_lease
+
+
+def settle(folder: RunFolder, attempt_number: int, code: int | None, now: datetime) -> None:
+    """Write `exit.json` of an attempt whose process is gone, unless it is there.
+
+    Args:
+        folder: the run.
+        attempt_number: which try.
+        code: exit code, negative for a signal; None if nobody saw it.
+        now: the present.
+
+    Raises:
+        RecordError: if a record is damaged.
+    """
+    attempt = folder.attempt(attempt_number)
+    if attempt_number not in attempt_numbers(folder) or read_exit(attempt) or is_done(folder):
+        return
+    lease = read_lease(folder)
+    if lease and is_alive(folder, lease, now):
+        return
+    progress = progress_of(folder)
+    reached = progress.step if progress and progress.attempt == attempt_number else None
+    intent = read_intent(attempt) if attempt.intent.exists() else None
+    ending = Exit(
+        token=intent.token if intent else "",
+        code=code,
+        cause=cause_of(code) or Cause.KILLED,
+        message=_message(code),
+        started=intent.time if intent else timestamp(now),
+        ended=timestamp(now),
+        seconds=_seconds(intent, progress if reached is not None else None),
+        device=intent.execution.device.value if intent else "",
+        step=reached,
+        steps_per_second=None,
+        peak_memory_mib=None,
+    )
+    write_exit(attempt, ending)
+
+
+def _seconds(intent: Intent | None, progress: ProgressRecord | None) -> float:
+    """Return the time from the intent to the last sign of life, which is all that is known."""
+    if intent is None or progress is None:
+        return 0.0
+    begun = datetime.fromisoformat(intent.time)
+    return max(0.0, (datetime.fromisoformat(progress.heartbeat) - begun).total_seconds())
+
+
+def _message(code: int | None) -> str:
+    if code is None:
+        return "its process vanished"
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"its process ended with code {code} and said nothing"

@@ -1,0 +1,215 @@
+"""One attempt at one run, from its records to its marker.
+
+The order of writes is the promise: `result.json`, then `DONE`, then `exit.json`; then the lease is
+given back. A process that dies in between leaves a run that is either done or can be tried again,
+and who finds the lease free finds the end recorded, too.
+"""
+
+import errno
+import logging
+import resource
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from orchestrator.errors import DataError, RecordError, SweepError
+from orchestrator.store.layout import AttemptFolder, RunFolder
+from orchestrator.store.records import (
+    Exit,
+    is_done,
+    read_intent,
+    read_run,
+    timestamp,
+    write_done,
+    write_exit,
+    write_result,
+)
+from orchestrator.store.stage import DivergedError, StageResult, StoppedError
+from orchestrator.worker.clock import Clock, system_clock
+from orchestrator.worker.context import Inputs, RunContext
+from orchestrator.worker.environment import write_environment
+from orchestrator.worker.exit_codes import CAUSES, ExitCode
+from orchestrator.worker.function import load_function
+from orchestrator.worker.lease import Lease, LeaseHeldError, check, give_back, take
+from orchestrator.worker.progress import Reporter
+from orchestrator.worker.signals import StopFlag
+from orchestrator.worker.tracking import open_tracker
+
+_LOG = logging.getLogger(__name__)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(slots=True)
+class _Account:
+    """What is known about an attempt when it ends, however it ends."""
+
+    began: float
+    token: str = ""
+    device: str = ""
+    lease: Lease | None = None
+    reporter: Reporter | None = None
+    stage_began: float | None = None
+    stage_ended: float | None = None
+
+
+def main(run_folder: Path, number: int) -> ExitCode:
+    """Make one attempt at a run and say how it ended.
+
+    Args:
+        run_folder: the folder of the run.
+        number: the attempt, whose folder and intent exist.
+    """
+    clock = system_clock()
+    folder = RunFolder(run_folder.absolute())
+    attempt = folder.attempt(number)
+    stop = StopFlag()
+    stop.install()
+    _configure_log(folder.run_id)
+    account = _Account(began=clock.seconds())
+    started = clock.now()
+    try:
+        _attempt(folder, attempt, account, clock=clock, stop=stop)
+        code, message = ExitCode.DONE, None
+    except (Exception, SystemExit) as error:  # noqa: BLE001  (the edge: each is named and recorded)
+        code, message = classify(error)
+        _tell(error, code)
+    _record_exit(attempt, account, code, message, started, clock)
+    if account.lease:
+        give_back(folder, account.lease)
+    return code
+
+
+def classify(error: BaseException) -> tuple[ExitCode, str]:
+    """Return the exit code for an error and the error in one line."""
+    message = error.what if isinstance(error, SweepError) else str(error) or type(error).__name__
+    return _code_of(error), message.strip().split("\n")[0]
+
+
+def _code_of(error: BaseException) -> ExitCode:
+    """Return the exit code; torch's errors are known by name, as torch is never imported here."""
+    by_type: tuple[tuple[type[BaseException], ExitCode], ...] = (
+        (StoppedError, ExitCode.STOPPED),
+        (DivergedError, ExitCode.DIVERGED),
+        (LeaseHeldError, ExitCode.LEASE_HELD),
+        (DataError, ExitCode.DATA),
+        (RecordError, ExitCode.INPUT),
+        (SweepError, ExitCode.CONFIG),
+        (MemoryError, ExitCode.OUT_OF_MEMORY),
+    )
+    for kind, code in by_type:
+        if isinstance(error, kind):
+            return code
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        return ExitCode.DISK_FULL
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return ExitCode.OUT_OF_MEMORY
+    if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
+        return ExitCode.OUT_OF_MEMORY
+    return ExitCode.BUG
+
+
+def _attempt(
+    folder: RunFolder, attempt: AttemptFolder, account: _Account, *, clock: Clock, stop: StopFlag
+) -> None:
+    """Check the inputs, take the lease, run the stage, write the result."""
+    record = read_run(folder)
+    intent = read_intent(attempt)
+    account.token, account.device = intent.token, intent.execution.device.value
+    if is_done(folder):
+        _LOG.info("already done")
+        return
+    inputs = Inputs(folder, record, intent)
+    inputs.check()
+    lease = Lease.of_this_process(intent.attempt, intent.token)
+    take(folder, lease, clock.now())
+    account.lease = lease
+    write_environment(attempt, intent.execution)
+    _run_stage(inputs, attempt, account, lease, clock=clock, stop=stop)
+
+
+def _run_stage(
+    inputs: Inputs,
+    attempt: AttemptFolder,
+    account: _Account,
+    lease: Lease,
+    *,
+    clock: Clock,
+    stop: StopFlag,
+) -> None:
+    """Call the stage's function and keep what it returns."""
+    folder, record = inputs.folder, inputs.record
+    function = load_function(record.function)
+    reporter = Reporter(
+        folder,
+        attempt=attempt.number,
+        clock=clock,
+        still_ours=lambda: check(folder, lease),
+    )
+    account.reporter, account.stage_began = reporter, clock.seconds()
+    tracker = open_tracker(inputs.intent.tracking, attempt, record)
+    result: StageResult | None = None
+    try:
+        result = function(RunContext(inputs=inputs, reporter=reporter, tracker=tracker, stop=stop))
+        reporter.close()
+        check(folder, lease)
+        write_result(folder, result)
+        write_done(folder)
+    finally:
+        account.stage_ended = clock.seconds()
+        reporter.close()
+        tracker.finish(result)
+
+
+def _record_exit(
+    attempt: AttemptFolder,
+    account: _Account,
+    code: ExitCode,
+    message: str | None,
+    started: datetime,
+    clock: Clock,
+) -> None:
+    """Write `exit.json`. If even that fails, the exit code alone has to tell."""
+    if not attempt.path.is_dir():
+        return
+    reporter = account.reporter
+    ended = account.stage_ended or clock.seconds()
+    ending = Exit(
+        token=account.token,
+        code=code.value,
+        cause=CAUSES.get(code),
+        message=message,
+        started=timestamp(started),
+        ended=timestamp(clock.now()),
+        seconds=ended - account.stage_began if account.stage_began is not None else 0.0,
+        device=account.device,
+        step=reporter.last.step if reporter and reporter.last else None,
+        steps_per_second=reporter.mean_speed() if reporter else None,
+        peak_memory_mib=_peak_memory_mib(),
+    )
+    try:
+        write_exit(attempt, ending)
+    except OSError:
+        _LOG.exception("exit.json could not be written")
+
+
+def _peak_memory_mib() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes on macOS, else KiB
+
+
+def _tell(error: BaseException, code: ExitCode) -> None:
+    """Say in the log how the attempt ended; only a bug needs its traceback."""
+    if code is ExitCode.BUG:
+        _LOG.error("the stage failed", exc_info=error)
+    else:
+        _LOG.error("%s: %s", CAUSES[code].value, error)
+
+
+def _configure_log(run_id: str) -> None:
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format=f"%(asctime)s %(levelname)s {run_id} %(name)s: %(message)s",
+        force=True,
+    )

@@ -1,0 +1,62 @@
+"""What a worker's exit code means. Pure."""
+
+from enum import IntEnum
+
+from orchestrator.plan.actions import Cause
+
+
+class ExitCode(IntEnum):
+    """Exit codes of `python -m orchestrator.worker`; where there is one, the number of sysexits.h.
+
+    A negative code, as the launcher sees it, is the number of the signal that ended the process.
+    """
+
+    DONE = 0
+    """The result is there; or it was there already."""
+    BUG = 1
+    """An error of the program: its traceback is in the log."""
+    USAGE = 2
+    """The command line makes no sense."""
+    DATA = 65
+    """A data set is missing or damaged (EX_DATAERR)."""
+    INPUT = 66
+    """A record, or the result of a run that this one needs, is missing or damaged (EX_NOINPUT)."""
+    LEASE_HELD = 69
+    """Another process writes this run, or a newer attempt was made (EX_UNAVAILABLE)."""
+    OUT_OF_MEMORY = 71
+    """Memory of the host or the device ran out (EX_OSERR)."""
+    DISK_FULL = 74
+    """No space or quota left (EX_IOERR)."""
+    STOPPED = 75
+    """Asked to stop; left after a checkpoint. Try again (EX_TEMPFAIL)."""
+    CONFIG = 78
+    """A setting makes no sense, or the stage's function is not there (EX_CONFIG)."""
+    DIVERGED = 80
+    """The loss is no longer a number. Trying again gives the same."""
+
+
+CAUSES: dict[ExitCode, Cause] = {
+    ExitCode.BUG: Cause.BUG,
+    ExitCode.USAGE: Cause.BUG,
+    ExitCode.DATA: Cause.DATA,
+    ExitCode.INPUT: Cause.INPUT,
+    ExitCode.LEASE_HELD: Cause.LEASE_HELD,
+    ExitCode.OUT_OF_MEMORY: Cause.OUT_OF_MEMORY,
+    ExitCode.DISK_FULL: Cause.DISK_FULL,
+    ExitCode.STOPPED: Cause.STOPPED,
+    ExitCode.CONFIG: Cause.CONFIG,
+    ExitCode.DIVERGED: Cause.DIVERGED,
+}
+
+
+def cause_of(code: int | None) -> Cause | None:
+    """Return the cause behind an exit code of a worker that left no `exit.json`.
+
+    None for 0. A signal, an unknown code and a code that nobody saw are all `killed`: the worker
+    had no chance to speak.
+    """
+    if code == ExitCode.DONE:
+        return None
+    if code in CAUSES:
+        return CAUSES[ExitCode(code)]
+    return Cause.KILLED

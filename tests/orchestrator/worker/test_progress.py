@@ -1,0 +1,140 @@
+"""The files a run keeps while it works."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from orchestrator.store.layout import RunFolder
+from orchestrator.store.records import read_progress
+from orchestrator.store.stage import Progress
+from orchestrator.worker.clock import Clock
+from orchestrator.worker.progress import Reporter
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Time:
+    """A clock that a test turns."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def clock(self) -> Clock:
+        return Clock(now=lambda: START + timedelta(seconds=self.at), seconds=lambda: self.at)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path)
+
+
+def reporter(folder: RunFolder, time: Time, attempt: int = 1) -> Reporter:
+    return Reporter(folder, attempt=attempt, clock=time.clock(), still_ours=lambda: None)
+
+
+def report(to: Reporter, steps: Iterable[int]) -> None:
+    for step in steps:
+        values = {"learning_rate": 1 / step}
+        to.report(Progress(step=step, steps=9, position=step * 4, loss=2.0 / step, values=values))
+
+
+def test_metrics_of_an_interrupted_run_are_those_of_an_uninterrupted_one(
+    folder: RunFolder, tmp_path: Path
+) -> None:
+    whole = RunFolder(tmp_path / "whole")
+    whole.path.mkdir()
+    once = reporter(whole, Time())
+    report(once, range(1, 10))
+    once.close()
+
+    first = reporter(folder, Time())
+    report(first, range(1, 7))  # killed here: never closed; the checkpoint is of step 4
+    with folder.metrics.open("a") as metrics:
+        metrics.write('{"step": 7, "lo')
+    second = reporter(folder, Time(), attempt=2)
+    second.resumed(4)
+    report(second, range(5, 10))
+    second.close()
+    assert folder.metrics.read_bytes() == whole.metrics.read_bytes()
+    progress = read_progress(folder)
+    assert progress is not None
+    assert (progress.attempt, progress.first_step, progress.step) == (2, 4, 9)
+    first.close()
+
+
+def test_an_attempt_from_the_beginning_drops_all_earlier_lines(folder: RunFolder) -> None:
+    first = reporter(folder, Time())
+    report(first, range(1, 4))
+    first.close()
+    second = reporter(folder, Time(), attempt=2)
+    report(second, range(1, 3))
+    second.close()
+    assert [json.loads(line)["step"] for line in folder.metrics.read_text().splitlines()] == [1, 2]
+
+
+def test_a_resumed_run_with_nothing_more_to_do_keeps_its_lines(folder: RunFolder) -> None:
+    first = reporter(folder, Time())
+    report(first, range(1, 4))
+    first.close()
+    before = folder.metrics.read_bytes()
+    second = reporter(folder, Time(), attempt=2)
+    second.resumed(3)
+    second.close()
+    assert folder.metrics.read_bytes() == before
+
+
+def test_each_line_is_there_at_once_and_progress_once_a_second(folder: RunFolder) -> None:
+    time = Time()
+    to = reporter(folder, time)
+    written: list[int] = []
+    for step in range(1, 31):
+        time.at += 0.125
+        report(to, [step])
+        assert len(folder.metrics.read_text().splitlines()) == step
+        progress = read_progress(folder)
+        assert progress is not None
+        written.append(progress.step)
+    assert written[0] == 1
+    assert len(set(written)) == 4
+    progress = read_progress(folder)
+    assert progress is not None
+    assert progress.steps_per_second == pytest.approx(8)
+    assert progress.heartbeat == "2026-01-01T00:00:03.125+00:00"
+    to.close()
+    last = read_progress(folder)
+    assert last is not None
+    assert last.step == 30
+
+
+def test_asking_whether_to_stop_is_a_sign_of_life(folder: RunFolder) -> None:
+    time = Time()
+    to = reporter(folder, time)
+    report(to, [1])
+    time.at += 60
+    to.beat()
+    progress = read_progress(folder)
+    assert progress is not None
+    assert progress.heartbeat == "2026-01-01T00:01:00.000+00:00"
+    to.close()
+
+
+def test_what_is_no_number_is_null_and_the_line_stays_json(folder: RunFolder) -> None:
+    to = reporter(folder, Time())
+    to.report(Progress(step=1, steps=1, position=1, loss=float("nan"), values={"z": float("inf")}))
+    to.close()
+    line = json.loads(folder.metrics.read_text())
+    assert line == {"step": 1, "position": 1, "loss": None, "z": None}
+
+
+def test_a_run_taken_over_stops_at_the_next_sign_of_life(folder: RunFolder) -> None:
+    def gone() -> None:
+        raise RuntimeError("taken")
+
+    to = Reporter(folder, attempt=1, clock=Time().clock(), still_ours=gone)
+    with pytest.raises(RuntimeError):
+        report(to, [1])
+    assert not folder.progress.exists()
+    to.close()
