@@ -1,0 +1,55 @@
+"""Every figure that a study asks for."""
+
+from collections.abc import Callable
+
+from analysis.figures import (
+    controls,
+    figure_3,
+    figure_4,
+    figure_5,
+    figure_6,
+    figure_8,
+    scaling,
+)
+from analysis.figures.drawn import Drawn, NotDrawn
+from analysis.figures.save import save
+from analysis.study import StudyResults, open_study
+from orchestrator.errors import SweepError
+from orchestrator.store.layout import StudyFolder
+
+MODULES: dict[str, Callable[[StudyResults], Drawn]] = {
+    module.NAME: module.draw
+    for module in (figure_3, figure_4, figure_5, figure_6, figure_8, scaling, controls)
+}
+"""What draws each figure, by its name in a study's `feeds`."""
+
+
+def draw_all(folder: StudyFolder) -> tuple[Drawn | NotDrawn, ...]:
+    """Draw and save every figure that the study's arms feed.
+
+    A figure that cannot be drawn is returned with its reason, and stops no other. An old file of
+    it is left where it is.
+
+    Raises:
+        RecordError: if the plan or the results table is missing or damaged.
+    """
+    study = open_study(folder)
+    drawn = draw_study(study)
+    for item in drawn:
+        if isinstance(item, Drawn):
+            save(item, folder.figures)
+    return drawn
+
+
+def draw_study(study: StudyResults) -> tuple[Drawn | NotDrawn, ...]:
+    """Draw every figure that the study's arms feed, and save none."""
+    return tuple(_draw(study, name) for name in sorted(study.feeds))
+
+
+def _draw(study: StudyResults, name: str) -> Drawn | NotDrawn:
+    if name not in MODULES:
+        return NotDrawn(name=name, reason=f"no module draws it; known: {', '.join(MODULES)}")
+    try:
+        return MODULES[name](study)
+    except SweepError as error:
+        return NotDrawn(name=name, reason=f"{error.what} ({error.where})")

@@ -1,0 +1,25 @@
+"""Figure 5: how much image data late in text pre-training."""
+
+from analysis.figures.curves import Curve, draw_curve
+from analysis.figures.drawn import Drawn
+from analysis.published import beside_figure_5
+from analysis.study import StudyResults
+
+NAME = "figure_5"
+CURVE = Curve(
+    name=NAME,
+    title="How much image data, added late: scores against the image ratio",
+    axis="image_ratio",
+    label="share of image-text tokens in the branch (%)",
+    is_share=True,
+)
+
+
+def draw(study: StudyResults) -> Drawn:
+    """Draw vision and text scores against the image ratio at the arm's cooldown point.
+
+    Raises:
+        RecordError: if nothing of its arms has been measured.
+    """
+    published = beside_figure_5(study.table.rows(study.arms_of(NAME)))
+    return draw_curve(study, CURVE, published)

@@ -1,0 +1,86 @@
+"""How well a law predicts what it has not seen: fit without the largest scale, then compare."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.fit.engine import fit
+from analysis.fit.estimator import HUBER, Estimator
+from analysis.fit.points import Points
+from analysis.laws.law import Array, Law
+from orchestrator.errors import FitError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backtest:
+    """Errors of a prediction on points that were held out."""
+
+    held_out: str
+    """What was left out, in words."""
+    points: int
+    """How many points that were."""
+    fitted: int
+    """How many the law was fitted to."""
+    extrapolation: float
+    """Largest scale predicted over the largest one fitted."""
+    mean_absolute_error: float
+    """Mean of |predicted / observed - 1|."""
+    largest_error: float
+    """Largest |predicted / observed - 1|."""
+    bias: float
+    """Mean of predicted / observed - 1."""
+
+
+def hold_out_largest(
+    law: Law, points: Points, scale: Array, *, name: str, estimator: Estimator = HUBER
+) -> Backtest:
+    """Leave the points of the largest scale out, fit the others, and predict them.
+
+    Args:
+        law: what to fit.
+        points: n of them.
+        scale: of each point, (n,), above 0.
+        name: of the scale, for the record.
+        estimator: what to minimise.
+
+    Raises:
+        FitError: if the scale has one value only, or the rest of the points allow no fit.
+    """
+    if len(np.unique(scale)) < 2:
+        raise FitError(f"{name} has one value only", "back-test", "measure at more than one scale")
+    kept: NDArray[np.bool_] = scale < scale.max()
+    words = f"{name} = {scale.max():.4g}"
+    return hold_out(law, points, kept, scale, held_out=words, estimator=estimator)
+
+
+def hold_out(
+    law: Law,
+    points: Points,
+    kept: NDArray[np.bool_],
+    scale: Array,
+    *,
+    held_out: str,
+    estimator: Estimator = HUBER,
+) -> Backtest:
+    """Fit the points where `kept` (n,) is true and predict the others.
+
+    Raises:
+        FitError: if the kept points allow no fit.
+    """
+    fitted = fit(
+        law,
+        points.subset(kept, f"held out: {held_out}"),
+        np.random.default_rng(0),
+        estimator=estimator,
+    )
+    error = fitted.predict(points.inputs[~kept]) / points.observed[~kept] - 1
+    return Backtest(
+        held_out=held_out,
+        points=len(error),
+        fitted=int(kept.sum()),
+        extrapolation=float(scale[~kept].max() / scale[kept].max()),
+        mean_absolute_error=float(np.abs(error).mean()),
+        largest_error=float(np.abs(error).max()),
+        bias=float(error.mean()),
+    )

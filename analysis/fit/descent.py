@@ -1,0 +1,74 @@
+"""From starts to optima: through Huber losses of falling width to the estimator's own. Pure.
+
+Shapes in comments: B descents, n points, M parameters.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.fit.estimator import Loss
+from analysis.fit.newton import Minima, minimise
+from analysis.fit.problem import Expansion, Problem
+from analysis.laws.law import Array
+
+_BATCH_VALUES = 4_000_000
+"""Values of the largest array in one batch; 32 MB, so that a batch stays near the cache."""
+
+
+def descend(problem: Problem, starts: Array, weights: Array) -> Minima:
+    """Minimise from each start.
+
+    Args:
+        problem: the law and its points.
+        starts: (B, M).
+        weights: how often each point counts, (B, n).
+    """
+    n, terms, exponents = problem.features.shape
+    batch = max(1, _BATCH_VALUES // (n * terms * (terms + exponents)))
+    parts = [
+        _descend(problem, starts[first : first + batch], weights[first : first + batch])
+        for first in range(0, len(starts), batch)
+    ]
+    return Minima(
+        theta=np.concatenate([part.theta for part in parts]),
+        value=np.concatenate([part.value for part in parts]),
+        decrement=np.concatenate([part.decrement for part in parts]),
+        gradient=np.concatenate([part.gradient for part in parts]),
+        converged=np.concatenate([part.converged for part in parts]),
+    )
+
+
+def _descend(problem: Problem, starts: Array, weights: Array) -> Minima:
+    theta = starts
+    minima: Minima | None = None
+    for width in problem.estimator.widths():
+
+        def expand(theta: Array, rows: NDArray[np.int64], width: float = width) -> Expansion:
+            return problem.expand(theta, weights[rows], width)
+
+        minima = minimise(expand, theta.copy(), problem.lower, problem.upper)
+        theta = minima.theta
+    assert minima is not None  # an estimator has at least one width
+    if problem.estimator.loss is Loss.ABSOLUTE:
+        return replace(minima, theta=_to_vertex(problem, minima.theta, weights))
+    return minima
+
+
+def _to_vertex(problem: Problem, theta: Array, weights: Array) -> Array:
+    """Step to where the law goes through its M nearest points, if the objective falls by it.
+
+    Least absolute deviations have their optimum at such a vertex; a smoothed loss stops near it.
+    """
+    residuals = problem.residuals(theta)  # (B, n)
+    size = theta.shape[1]
+    far = np.where(weights > 0, np.abs(residuals), np.inf)
+    nearest = np.argsort(far, axis=1)[:, :size]  # (B, M)
+    jacobian = np.take_along_axis(problem.jacobian(theta), nearest[:, :, None], axis=1)
+    left = np.take_along_axis(residuals, nearest, axis=1)
+    step = -np.einsum("bmk,bk->bm", np.linalg.pinv(jacobian), left)
+    trial = np.clip(theta + step, problem.lower, problem.upper)
+    before = problem.estimator.objective(residuals, weights)
+    after = problem.estimator.objective(problem.residuals(trial), weights)
+    return np.where((after < before)[:, None], trial, theta)

@@ -1,0 +1,197 @@
+"""Fit a law to points: many starts, a certified optimum, intervals, flags; or refuse."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.fit.bootstrap import Bootstrap, Replicates, bootstrap
+from analysis.fit.descent import descend
+from analysis.fit.estimator import HUBER, Estimator
+from analysis.fit.flags import flags
+from analysis.fit.newton import Minima
+from analysis.fit.points import Points
+from analysis.fit.problem import Problem
+from analysis.fit.record import Certificate, Fit, Residuals, Value
+from analysis.fit.screen import screened_starts
+from analysis.laws.law import Array, Law
+from orchestrator.errors import FitError
+
+STARTS = 8
+"""Starts that are refined, after screening the grid of exponents."""
+SAME_OPTIMUM = 1e-6
+"""Objectives that differ by less than this share are one optimum."""
+
+RIVAL = 1.5
+"""Local optima up to this multiple of the best objective are tried again in each resample."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Optimum:
+    """The best of several descents."""
+
+    theta: Array
+    """Different local optima in the problem's units, best first, (optima, M)."""
+    certificate: Certificate
+    """Why to believe the first."""
+
+
+def fit(
+    law: Law,
+    points: Points,
+    rng: np.random.Generator,
+    *,
+    estimator: Estimator = HUBER,
+    intervals: Bootstrap | None = None,
+) -> Fit:
+    """Fit a law, or refuse.
+
+    Args:
+        law: the functional form.
+        points: what to fit it to.
+        rng: makes the bootstrap's resamples; not drawn from without `intervals`.
+        estimator: what to minimise.
+        intervals: how to make intervals; None for none.
+
+    Raises:
+        FitError: with fewer points than parameters + 1, if no start converged, or if an exponent
+            ran to the edge of its range.
+    """
+    _check_count(law, points)
+    problem = Problem(law, points, estimator)
+    optimum = find_optimum(problem, points)
+    made = None
+    if intervals is not None:
+        made = bootstrap(problem, points, optimum.theta, intervals, rng)
+        _check_replicates(law, made, intervals)
+    parameters = problem.natural(optimum.theta[:1])[0]  # (M,)
+    return Fit(
+        law=law,
+        estimator=estimator,
+        parameters=_values(dict(zip(law.parameters, parameters, strict=True)), law, made),
+        derived=_values(law.derived(parameters), law, made),
+        interval=None if made is None else made.method,
+        used=points.labels,
+        dropped=points.dropped,
+        certificate=optimum.certificate,
+        residuals=_summary(problem.residuals(optimum.theta[:1])[0], points),
+        flags=flags(law, points, parameters, optimum.certificate, made),
+        replicates=np.empty((0, len(parameters))) if made is None else made.parameters,
+    )
+
+
+def find_optimum(problem: Problem, points: Points) -> Optimum:
+    """Refine the best screened starts and certify the best of them.
+
+    Raises:
+        FitError: if no start converged, or if an exponent ran to the edge of its range.
+    """
+    starts = screened_starts(problem, STARTS)
+    minima = descend(problem, starts, np.ones((len(starts), len(points))))
+    if not minima.converged.any():
+        raise FitError(
+            f"no fit of the {problem.law.name} converged from {len(starts)} starts",
+            where=f"{len(points)} points",
+            mend="look at the points for an outlier, or fit a law with fewer parameters",
+        )
+    order = np.argsort(np.where(minima.converged, minima.value, np.inf))
+    order = order[: int(minima.converged.sum())]
+    theta, value = minima.theta[order], minima.value[order]
+    _check_interior(problem, theta[0])
+    # The absolute part makes exact fits, whose objectives are all rounding, one optimum.
+    is_same = value <= value[0] * (1 + SAME_OPTIMUM) + 1e-20
+    different = _different(value)
+    gap = None if is_same.all() else float(value[~is_same][0] / max(value[0], 1e-300) - 1)
+    return Optimum(
+        theta=theta[different],
+        certificate=Certificate(
+            objective=_objective(problem, theta[:1]),
+            converged=True,
+            starts=len(starts),
+            agreeing=int(is_same.sum()),
+            gap=gap,
+            gradient_norm=float(minima.gradient[order[0]]),
+            decrement=float(minima.decrement[order[0]]),
+            condition=_condition(problem, minima, int(order[0])),
+        ),
+    )
+
+
+def _different(values: Array) -> list[int]:
+    """Return the first of each group of equal objectives near the best; at most three."""
+    kept = [0]
+    for i, value in enumerate(values):
+        is_new = value > values[kept[-1]] * (1 + SAME_OPTIMUM) + 1e-20
+        if is_new and value < values[0] * RIVAL:
+            kept.append(i)
+    return kept[:3]
+
+
+def _objective(problem: Problem, theta: Array) -> float:
+    residuals = problem.residuals(theta)
+    return float(problem.estimator.objective(residuals, np.ones_like(residuals))[0])
+
+
+def _condition(problem: Problem, minima: Minima, best: int) -> float:
+    """Condition number over the parameters that are not at a bound."""
+    theta = minima.theta[best]
+    free = (theta > problem.lower) & (theta < problem.upper)
+    jacobian = problem.jacobian(theta[None])[0][:, free]  # (n, free)
+    length = np.linalg.norm(jacobian, axis=0)
+    if not (length > 0).all():
+        return float("inf")
+    return float(np.linalg.cond(jacobian / length))
+
+
+def _check_count(law: Law, points: Points) -> None:
+    needed = len(law.parameters) + 1
+    if len(points) < needed:
+        raise FitError(
+            f"{len(points)} points for the {len(law.parameters)} parameters of the {law.name}",
+            where=f"{len(points.dropped)} further points were left out",
+            mend=f"measure at least {needed} points, or fit a law with fewer parameters",
+        )
+
+
+def _check_interior(problem: Problem, theta: Array) -> None:
+    low, high = problem.law.bounds
+    for name, value in zip(problem.law.exponents, theta[problem.terms :], strict=True):
+        if not low + 1e-6 < value < high - 1e-6:
+            raise FitError(
+                f"{name} ran to {value:g}, the edge of its range [{low:g}, {high:g}]",
+                where=f"{problem.law.name} over {len(problem.observed)} points",
+                mend="the points do not determine it: measure over a wider range of scales",
+            )
+
+
+def _check_replicates(law: Law, made: Replicates, asked: Bootstrap) -> None:
+    if made.method.replicates < asked.replicates / 2:
+        raise FitError(
+            f"{made.method.failed} of {asked.replicates} resamples determine no {law.name}",
+            where=made.method.method,
+            mend="measure more sizes or seeds: leaving a few points out changes everything",
+        )
+
+
+def _values(values: dict[str, Array], law: Law, made: Replicates | None) -> tuple[Value, ...]:
+    """Put intervals beside parameters or derived quantities."""
+    if made is None:
+        return tuple(Value(name=name, value=float(value)) for name, value in values.items())
+    names = law.parameters
+    drawn = {name: made.parameters[:, i] for i, name in enumerate(names)}
+    drawn |= law.derived(made.parameters)
+    tail = (1 - made.method.level) / 2
+    ends = {name: np.quantile(drawn[name], [tail, 1 - tail]) for name in values}
+    return tuple(
+        Value(name=name, value=float(value), low=float(ends[name][0]), high=float(ends[name][1]))
+        for name, value in values.items()
+    )
+
+
+def _summary(residuals: Array, points: Points) -> Residuals:
+    worst = int(np.abs(residuals).argmax())
+    return Residuals(
+        rms=float(np.sqrt((residuals**2).mean())),
+        median_absolute=float(np.median(np.abs(residuals))),
+        largest=float(residuals[worst]),
+        largest_label=points.labels[worst],
+    )

@@ -1,0 +1,171 @@
+"""What a fit found, and how far to trust it. Pure."""
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from analysis.fit.estimator import Estimator
+from analysis.fit.points import Dropped
+from analysis.laws.law import Array, Law
+from orchestrator.spec.codec import Plain
+
+
+class Warn(StrEnum):
+    """What makes a fit doubtful without refusing it."""
+
+    AT_BOUND = "at a bound"
+    """A coefficient is 0: the data ask for none of that term."""
+    FEW_POINTS = "few points"
+    """Fewer than two points for each parameter."""
+    NO_OFFSET = "E near 0"
+    """The irreducible part is a negligible share of the lowest observation."""
+    WRONG_SIGN = "wrong sign"
+    """An exponent is not above 0: the loss does not fall with scale."""
+    ILL_CONDITIONED = "ill-conditioned"
+    """Some mixture of parameters is all but free."""
+    ONE_SIZE = "one size only"
+    """An input of the law never varies, so its exponent is not determined."""
+    SEVERAL_OPTIMA = "several optima"
+    """Another local optimum is nearly as good."""
+    FEW_REPLICATES = "few replicates"
+    """A part of the bootstrap's replicates could not be fitted."""
+    FEW_CLUSTERS = "few clusters"
+    """So few clusters that resampling them says little."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """One doubt."""
+
+    kind: Warn
+    """Which."""
+    detail: str
+    """With its numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """A fitted or derived quantity."""
+
+    name: str
+    """As in the law's equation."""
+    value: float
+    """At the optimum, in the law's units."""
+    low: float | None = None
+    """Lower end of the interval; None where none was asked for."""
+    high: float | None = None
+    """Upper end of the interval."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalMethod:
+    """How intervals were made."""
+
+    method: str
+    """In words, with what was resampled."""
+    level: float
+    """Coverage aimed at, in (0, 1)."""
+    replicates: int
+    """Resamples that were fitted."""
+    failed: int
+    """Resamples that could not be fitted and are left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """Why the optimum is believed to be one."""
+
+    objective: float
+    """Sum of the estimator's loss over the points."""
+    converged: bool
+    """Always true: what does not converge is refused."""
+    starts: int
+    """Starts tried."""
+    agreeing: int
+    """Starts that ended at this optimum."""
+    gap: float | None
+    """Objective of the best other optimum above this one, as a share of it; None if all agree."""
+    gradient_norm: float
+    """Largest component of the gradient over the parameters' curvature, relative; 0 is exact."""
+    decrement: float
+    """Share of the objective that a further Newton step would take off."""
+    condition: float
+    """Condition number of the Jacobian with columns of length 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residuals:
+    """How far the points lie from the law, in the estimator's residual."""
+
+    rms: float
+    """Root of the mean square."""
+    median_absolute: float
+    """Half of the points lie nearer."""
+    largest: float
+    """The largest one by size, with its sign."""
+    largest_label: str
+    """Whose that is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fit:
+    """A law fitted to points."""
+
+    law: Law
+    """What was fitted."""
+    estimator: Estimator
+    """What was minimised."""
+    parameters: tuple[Value, ...]
+    """In the order of `law.parameters`."""
+    derived: tuple[Value, ...]
+    """What follows from them."""
+    interval: IntervalMethod | None
+    """How the intervals were made; None if none were asked for."""
+    used: tuple[str, ...]
+    """Labels of the points."""
+    dropped: tuple[Dropped, ...]
+    """Points left out, with reasons."""
+    certificate: Certificate
+    """Why to believe the optimum."""
+    residuals: Residuals
+    """How well it fits."""
+    flags: tuple[Flag, ...]
+    """What makes it doubtful; empty if nothing is known."""
+    replicates: Array
+    """Parameters of the bootstrap's fits, (replicates, M); (0, M) without intervals."""
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Parameters by name."""
+        return {item.name: item.value for item in self.parameters}
+
+    def predict(self, inputs: Array) -> Array:
+        """Return the law at inputs (n, inputs): (n,)."""
+        return self.law.predict(np.array([item.value for item in self.parameters]), inputs)
+
+    def band(self, inputs: Array) -> tuple[Array, Array] | None:
+        """Return the interval of the law at inputs (n, inputs), two of (n,); None without one.
+
+        It is the uncertainty of the curve, not the scatter of single runs about it.
+        """
+        if self.interval is None or not len(self.replicates):
+            return None
+        tail = (1 - self.interval.level) / 2
+        predictions = self.law.predict(self.replicates, inputs)  # (replicates, n)
+        low, high = np.quantile(predictions, [tail, 1 - tail], axis=0)
+        return low, high
+
+    def plain(self) -> dict[str, Plain]:
+        """Return the record as JSON values, without the replicates."""
+        parts = {
+            "parameters": [asdict(item) for item in self.parameters],
+            "derived": [asdict(item) for item in self.derived],
+            "interval": None if self.interval is None else asdict(self.interval),
+            "dropped": [asdict(item) for item in self.dropped],
+            "certificate": asdict(self.certificate),
+            "residuals": asdict(self.residuals),
+            "flags": [{"kind": flag.kind.value, "detail": flag.detail} for flag in self.flags],
+        }
+        law = {"name": self.law.name, "equation": self.law.equation, "source": self.law.source}
+        return {"law": law, "estimator": self.estimator.name, "run_ids": list(self.used), **parts}  # pyright: ignore[reportReturnType]  (asdict gives plain values)

@@ -1,0 +1,72 @@
+"""What a scaling law is to the fitting engine: a sum of exponentials in linear features.
+
+Every law here has the form
+
+    y = sum_k  sign_k * c_k * exp(-sum_j e_j * z_kj(x)),    c_k >= 0,
+
+linear in the coefficients c once the exponents e are known. A power law has z = log x, an
+offset has z = 0. The engine needs no more than the features z to fit any of them. Pure.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Law:
+    """A functional form with P terms, Q exponents and M = P + Q parameters."""
+
+    name: str
+    """How it is called in records and on figures."""
+    equation: str
+    """The form, in the letters of `parameters`."""
+    source: str
+    """Paper and equation."""
+    inputs: tuple[str, ...]
+    """What it is a function of, with the names of the results table."""
+    coefficients: tuple[str, ...]
+    """Names of c, in the order of the terms; each is at least 0."""
+    signs: tuple[int, ...]
+    """+1 or -1 for each term."""
+    exponents: tuple[str, ...]
+    """Names of e."""
+    features: Callable[[Array], Array]
+    """Inputs (n, inputs) -> z (n, P, Q)."""
+    search: tuple[float, float] = (0.01, 3.0)
+    """Range of exponents in which starts are screened."""
+    bounds: tuple[float, float] = (-2.0, 10.0)
+    """Range that an exponent never leaves; a fit that ends on its edge is refused."""
+    derive: Callable[[Mapping[str, Array]], dict[str, Array]] | None = None
+    """Further quantities from the parameters, elementwise."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of all parameters: coefficients, then exponents."""
+        return (*self.coefficients, *self.exponents)
+
+    def predict(self, parameters: Array, inputs: Array) -> Array:
+        """Evaluate the law.
+
+        Args:
+            parameters: values in the order of `parameters`, (..., M).
+            inputs: (n, inputs), in the order of `inputs`, all above 0.
+
+        Returns:
+            Predictions, (..., n).
+        """
+        terms = len(self.coefficients)
+        coefficients, exponents = parameters[..., :terms], parameters[..., terms:]
+        exponent = np.einsum("npq,...q->...np", self.features(inputs), exponents)  # (..., n, P)
+        signed = coefficients * np.asarray(self.signs, dtype=np.float64)  # (..., P)
+        return np.asarray(np.einsum("...np,...p->...n", np.exp(-exponent), signed))
+
+    def derived(self, parameters: Array) -> dict[str, Array]:
+        """Return the further quantities of parameters (..., M), each of shape (...)."""
+        if self.derive is None:
+            return {}
+        return self.derive({name: parameters[..., i] for i, name in enumerate(self.parameters)})

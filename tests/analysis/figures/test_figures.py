@@ -1,0 +1,137 @@
+"""Figures hold the numbers of their arms, name what is missing, and are saved with their data."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.figures import controls, figure_3, figure_4, figure_5, scaling
+from analysis.figures.all import MODULES, draw_study
+from analysis.figures.drawn import Drawn, NotDrawn
+from analysis.figures.save import save
+from analysis.fit.losses import trunk_losses
+from analysis.study import StudyResults, open_study
+from orchestrator.store.layout import StudyFolder
+
+Build = Callable[..., StudyFolder]
+LACKING = "small, at 80%, images 10%, inherited, 2 epochs, vision, seed 0"
+
+
+@pytest.fixture(scope="module")
+def study(study_folder: StudyFolder) -> StudyResults:
+    return open_study(study_folder)
+
+
+@pytest.fixture(scope="module")
+def lacking(build_study: Build) -> StudyFolder:
+    """One evaluation of one model was never run; one seed only."""
+    return build_study(models=("small",), seeds=(0,), arms=("timing",), not_run=(LACKING,))
+
+
+def test_means_over_seeds_are_those_of_the_table(study: StudyResults) -> None:
+    data = figure_5.draw(study).data
+    row = data[
+        (data["kind"] == "mean")
+        & (data["suite"] == "vision")
+        & (data["model"] == "middle")
+        & (data["image_ratio"] == 0.2)
+    ].iloc[0]
+    table = study.table.arm_rows("ratio_after_text")
+    own = table[
+        (table["model"] == "middle")
+        & (table["image_ratio"] == 0.2)
+        & (table["suite"] == "vision")
+        & (table["metric"] == "stable_score")
+    ]
+    assert len(own) == 3
+    assert row["value"] == pytest.approx(own["value"].mean())
+    assert set(row["run_ids"].split(";")) == set(own["run_id"])
+    assert row["interval"] == "t interval over 3 seeds"
+    assert row["code"] == "abc1234"
+
+
+def test_an_arm_that_varies_the_rule_has_a_facet_for_each(study: StudyResults) -> None:
+    data = figure_4.draw(study).data
+    assert set(data["facet"]) == {"timing: equal_peak", "timing: inherited"}
+    assert sorted(data["cooldown_point"].unique()) == [0.0, 0.2, 0.6, 0.8, 1.0]
+
+
+def test_a_branch_starts_where_it_left_the_trunk(study: StudyResults) -> None:
+    data = figure_3.draw(study).data
+    trunk = data[(data["line"] == "trunk") & (data["model"] == "small")]
+    assert trunk["tokens"].max() == 8_000_000
+    branch = data[(data["line"] == "from 60%") & (data["model"] == "small")]
+    first = branch["tokens"].min()
+    assert 4_800_000 < first <= 4_800_000 + 1_000_000 / 20
+    assert {run_id.split("-")[2] for run_id in trunk["run_ids"]} == {"0"}  # the first seed alone
+
+
+def test_controls_compare_the_three_images_with_chance(study: StudyResults) -> None:
+    data = controls.frame(study)
+    assert set(data["suite"]) == {"vision", "vision_blind", "vision_permuted"}
+    assert "yes_rate" not in set(data["metric"])
+    colour = data[(data["benchmark"] == "colour") & (data["model"] == "large")]
+    values = colour.set_index("suite")["value"]
+    assert values["vision"] - values["vision_blind"] > 0.3
+    assert colour["baseline"].tolist() == pytest.approx([0.2, 0.2, 0.2])
+
+
+def test_scaling_shows_every_trunk_loss(study: StudyResults) -> None:
+    drawn = scaling.draw(study)
+    runs = drawn.data[drawn.data["kind"] == "run"]
+    losses = trunk_losses(study)
+    assert set(runs["run_ids"]) == set(losses["run_id"])
+    assert runs["on_frontier"].any()
+
+
+def test_a_missing_cell_is_named_with_its_reason(lacking: StudyFolder) -> None:
+    drawn = figure_4.draw(open_study(lacking))
+    assert [line.split(" (")[0] for line in drawn.missing] == [LACKING]
+    texts = " ".join(text.get_text() for text in drawn.figure.texts)
+    assert LACKING in texts
+    vision = drawn.data[(drawn.data["suite"] == "vision") & (drawn.data["kind"] == "mean")]
+    inherited = vision[vision["facet"].str.contains("inherited")]
+    assert 0.8 not in set(inherited["cooldown_point"])  # absent, not zero
+
+
+def test_a_single_seed_has_the_error_of_its_questions(lacking: StudyFolder) -> None:
+    drawn = figure_4.draw(open_study(lacking))
+    assert set(drawn.data["interval"].dropna()) == {"standard error over questions, one run"}
+    assert "questions" in drawn.caption
+
+
+def test_what_cannot_be_drawn_is_said_and_stops_no_other(lacking: StudyFolder) -> None:
+    drawn = {item.name: item for item in draw_study(open_study(lacking))}
+    assert set(drawn) == set(MODULES)
+    missing = drawn["figure_6"]
+    assert isinstance(missing, NotDrawn)
+    assert "ratio_from_scratch" in missing.reason
+    assert isinstance(drawn["controls"], Drawn)
+
+
+def test_a_saved_figure_has_its_numbers_beside_it(lacking: StudyFolder) -> None:
+    drawn = controls.draw(open_study(lacking))
+    png, pdf, csv = save(drawn, lacking.figures)
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert pdf.read_bytes().startswith(b"%PDF")
+    frame = pd.read_csv(csv)
+    assert {"run_ids", "code", "value", "low", "high"} <= set(frame.columns)
+    np.testing.assert_allclose(frame["value"], drawn.data["value"])
+
+
+def test_trunk_scores_stand_beside_those_of_models_that_see(build_study: Build) -> None:
+    folder = build_study(models=("small",), seeds=(0,), arms=("timing",))
+    path = folder.tables / "results.parquet"
+    rows = pd.read_parquet(path)
+    text = rows[(rows["suite"] == "text") & (rows["benchmark"] == "average")].head(2)
+    added = text.assign(run_id="text-of-trunk", subject="trunk-small-0-0.8", cooldown_point=0.8)
+    pd.concat([rows, added]).to_parquet(path)
+    cells = pd.read_csv(folder.tables / "cells.csv")
+    place = {"arm": "timing", "run_id": "trunk-small-0-0.8", "stage": "text_pretrain"}
+    cell = pd.DataFrame([{**place, "model": "small", "seed": 0, "cooldown_point": 0.8}])
+    pd.concat([cells, cell]).to_csv(folder.tables / "cells.csv", index=False)
+    data = figure_4.draw(open_study(folder)).data
+    trunk = data[data["line"] == "text-only trunk"]
+    assert set(trunk["suite"]) == {"text"}
+    assert set(trunk["facet"]) == {"timing: equal_peak", "timing: inherited"}
