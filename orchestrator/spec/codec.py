@@ -72,12 +72,14 @@ def type_hints(kind: type) -> dict[str, Any]:
 
 @cache
 def _float_fields(kind: type) -> tuple[tuple[str, bool], ...]:
-    """Return each field's name and whether it is declared float."""
+    """Return each field's name and whether it is declared float, and not also a whole number."""
     hints = type_hints(kind)
-    return tuple(
-        (name, hint is float or (_is_union(hint) and float in get_args(hint)))
-        for name, hint in hints.items()
-    )
+    return tuple((name, _only_float(hint)) for name, hint in hints.items())
+
+
+def _only_float(hint: Any) -> bool:
+    members = get_args(hint) if _is_union(hint) else (hint,)
+    return float in members and int not in members
 
 
 def _encode_as(is_float: bool, value: object) -> Plain:  # noqa: FBT001  (of the declared field)

@@ -60,6 +60,9 @@ ARM_KEYS = ("axes", "fixed", "zip", "where", "override", "feeds", "stages")
 STAGE_FUNCTIONS = {stage: f"models.stages:{stage.value}" for stage in Stage}
 """The functions behind the stages, unless a study names its own."""
 
+RESERVED = ("data", "published")
+"""Folders below `results/` that belong to no study."""
+
 Tree = Mapping[str, Plain]
 
 
@@ -177,6 +180,12 @@ def _name(tree: Tree) -> str:
             f"study is {name!r}, not a name",
             where="study",
             mend="give a name of letters, digits, - and _: its results folder is called so",
+        )
+    if name in RESERVED:
+        raise ConfigError(
+            f"study is {name!r}, the name of a folder that lies beside the studies'",
+            where="study",
+            mend="choose another name",
         )
     return name
 
