@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import cast
+from typing import Literal, cast
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -19,8 +19,12 @@ NAME = "figure_3"
 TITLE = "Schedules: learning rate of the trunk and of each branch"
 TRUNK = "trunk"
 
-_STYLES = {"inherited": "-", "rewarmed": "--", "equal_peak": ":"}
-_OTHER_STYLE = "-."
+_STYLES: dict[str, Literal["-", "--", ":"]] = {
+    "inherited": "-",
+    "rewarmed": "--",
+    "equal_peak": ":",
+}
+_OTHER_STYLE: Literal["-."] = "-."
 
 
 def draw(study: StudyResults) -> Drawn:

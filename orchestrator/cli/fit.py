@@ -46,7 +46,8 @@ def _print(item: "StudyFit") -> None:
         typer.echo(f"{item.task.name}: refused: {item.refusal}")
         return
     made = item.fit
-    table = Table(title=f"{item.task.name}: {made.law.equation}", title_justify="left")
+    typer.echo(f"{item.task.name}: {made.law.equation}")
+    table = Table()
     for name in ("parameter", "value", "90 % interval"):
         table.add_column(name, justify="left" if name == "parameter" else "right")
     for value in (*made.parameters, *made.derived):

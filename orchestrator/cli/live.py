@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.launch.watcher import Overview, RunningRun
-from orchestrator.plan.actions import Observed, State, needed_runs
+from orchestrator.plan.actions import Cause, Observed, State, needed_runs
 from orchestrator.plan.plan import Plan, PlannedRun
 from orchestrator.spec.run import Stage
 
@@ -169,7 +169,9 @@ def summary_line(overview: Overview) -> str:
 def ended_line(run: PlannedRun, seen: Observed, seconds: float) -> str:
     """Return how an attempt ended, in one line."""
     how = seen.state.value
-    if seen.cause is not None:
+    if seen.cause is Cause.STOPPED:
+        how = f"stopped as it was asked to ({seen.message or 'no message'})"
+    elif seen.cause is not None:
         how = f"{how} ({seen.cause.value}: {seen.message or 'no message'})"
     return f"{run.run_id} {run.stage.value} {how} after {duration(seconds)}: {run.title}"
 

@@ -158,26 +158,10 @@ metadata: {data_file: rows.jsonl}
     assert values["answer_nats"] == pytest.approx(found.nats)
 
 
-def test_context_that_does_not_fit_loses_its_beginning_and_is_counted(
-    ask: Ask, respondent: Respondent, tokenizer: Tokenizer
-) -> None:
+def test_context_that_does_not_fit_is_counted(ask: Ask) -> None:
     rows = [{**ROWS[0], "question": "what is red? " * 60}, ROWS[0]]
     outcome = ask(rows=rows)
     assert [answer.problems for answer in outcome.answers] == [("truncated_contexts",), ()]
-    model = TextModel(respondent, tokenizer)
-    words = "red " * 200
-    long_context, short_context = (f"{words[:n].strip()}" for n in (800, 4 * (96 - 1)))
-    first, second = model.read([(long_context, " blue green"), (short_context, " blue green")])
-    assert first.is_truncated
-    assert first.nats == pytest.approx(second.nats, abs=1e-4)
-
-
-def test_spaces_between_belong_to_the_continuation(
-    respondent: Respondent, tokenizer: Tokenizer
-) -> None:
-    model = TextModel(respondent, tokenizer)
-    one, other = model.read([("what is ", "red"), ("what is", " red")])
-    assert one == other
 
 
 def test_nothing_is_left_in_a_cache_folder(

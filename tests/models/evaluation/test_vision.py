@@ -13,6 +13,7 @@ from models.evaluation.index_file import FAMILIES, Benchmark
 from models.evaluation.likelihood import Continuation, loglikelihoods
 from models.evaluation.meter import Meter
 from models.evaluation.outcome import Outcome
+from models.evaluation.problem import Problem
 from models.evaluation.question import Row
 from models.evaluation.respondent import Respondent
 from models.evaluation.vision import Examiner, run_vision_suite
@@ -117,6 +118,16 @@ def test_an_answer_without_end_is_cut_off_and_counted(ask: Ask) -> None:
     (answer,) = ask(benchmark("vqa-v2", rows)).answers
     assert "unfinished_answers" in answer.problems
     assert answer.score == 0
+
+
+def test_a_question_that_does_not_fit_loses_its_beginning(ask: Ask) -> None:
+    rows = [
+        {"question": f"how {first} " + "5 " * 100, "answer": 7, "split": "simple"}
+        for first in (1, 2)
+    ]
+    one, other = ask(benchmark("tally-qa", rows)).answers
+    assert one.problems == other.problems == (Problem.TRUNCATED_QUESTION,)
+    assert one.loglikelihood == other.loglikelihood
 
 
 def test_a_sequence_without_room_for_a_question_is_refused(

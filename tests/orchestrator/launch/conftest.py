@@ -28,6 +28,7 @@ from orchestrator.store.layout import RunFolder, StudyFolder
 from orchestrator.store.records import claim_study
 from orchestrator.store.study_file import load_plan
 from orchestrator.worker import entry
+from orchestrator.worker.environment import code_version, versions
 
 TOY = Path(__file__).parent / "toy"
 STUDY_FILE = TOY / "study.yaml"
@@ -211,6 +212,8 @@ class Lost(Inline):
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
     monkeypatch.setenv("PYTHONPATH", str(TOY))
     monkeypatch.syspath_prepend(str(TOY))
+    versions()  # asked once for all forks
+    code_version()
     root = tmp_path / 'a b\'s "study" ü'
     root.mkdir()
     return Toy(root=root, plan=load_plan(STUDY_FILE, (), root / "results"))
