@@ -38,7 +38,7 @@ def by_arm(study: StudyResults) -> list[CostRow]:
 
 def savings(study: StudyResults) -> dict[str, str]:
     """Return what sharing common prefixes saved; empty if the plan does not say."""
-    saving = study.plan.get("saving", study.plan.get("savings"))
+    saving = study.plan.get("saving")
     if not isinstance(saving, Mapping):
         return {}
     known = cast(Mapping[str, object], saving)

@@ -14,11 +14,11 @@ from orchestrator.store.records import (
     ProgressRecord,
     attempt_numbers,
     check_empty,
+    check_run,
     is_done,
     read_exit,
     read_intent,
     read_progress,
-    read_run,
 )
 from orchestrator.worker.lease import is_alive, read_lease
 
@@ -79,7 +79,7 @@ def _observe(folder: RunFolder, moment: Moment) -> Observed:
     if not folder.run_json.exists():
         check_empty(folder)
         return Observed(state=State.PLANNED)
-    read_run(folder)
+    check_run(folder)
     numbers = attempt_numbers(folder)
     if is_done(folder):
         return Observed(state=State.DONE, attempts=len(numbers))

@@ -18,7 +18,7 @@ from orchestrator.plan.actions import Cause
 from orchestrator.plan.plan import Axis
 from orchestrator.spec.codec import Plain, decode, encode
 from orchestrator.spec.execution import Execution
-from orchestrator.spec.identity import run_id
+from orchestrator.spec.identity import IDENTITY_VERSION, digest, run_id
 from orchestrator.spec.run import STAGES, RunConfig, Stage
 from orchestrator.store.files import read_json, write_json
 from orchestrator.store.layout import AttemptFolder, RunFolder, StudyFolder
@@ -198,12 +198,21 @@ def read_run(folder: RunFolder) -> RunRecord:
         raise _damaged(path, error) from error
     named = run_id(record.config)
     if not folder.run_id == record.run_id == named:
-        raise RecordError(
-            f"the folder is {folder.run_id}, run_id is {record.run_id}, the config's is {named}",
-            str(path),
-            "move the folder away and launch again",
-        )
+        raise _another_run(folder, record.run_id, named)
     return record
+
+
+def check_run(folder: RunFolder) -> None:
+    """Make sure that `run.json` is this run's, by the hash of its config alone: quick, for many.
+
+    Raises:
+        RecordError: if it is missing, damaged, or describes another run than the folder's name.
+    """
+    value = _load(folder.run_json)
+    content = {name: cast(Plain, value.get(name)) for name in ("stage", "config")}
+    named = digest({"version": IDENTITY_VERSION, **content})
+    if not folder.run_id == value.get("run_id") == named:
+        raise _another_run(folder, str(value.get("run_id")), named)
 
 
 def check_empty(folder: RunFolder) -> None:
@@ -422,6 +431,14 @@ def _load(path: Path) -> dict[str, object]:
             f"its format is {version!r}, not {FORMAT}", str(path), "use the version that wrote it"
         )
     return value
+
+
+def _another_run(folder: RunFolder, stated: str, named: str) -> RecordError:
+    return RecordError(
+        f"the folder is {folder.run_id}, run_id is {stated}, the config's is {named}",
+        str(folder.run_json),
+        "move the folder away and launch again",
+    )
 
 
 def _damaged(path: Path, error: ConfigError) -> RecordError:

@@ -14,10 +14,10 @@ def asked(answer: str) -> Question:
 
 def test_precision_recall_and_f1_are_those_of_yes() -> None:
     questions = [asked(answer) for answer in ("yes", "yes", "yes", "no", "no", "No")]
-    given = ["yes", "yes", "no", "yes", "no", "no"]
+    given = ["yes", "yes", "no", "yes", "yes", "no"]
     found = {score.metric: score.value for score in Pope().extra(questions, given)}
     assert found == pytest.approx(
-        {"precision": 2 / 3, "recall": 2 / 3, "f1": 2 / 3, "yes_rate": 0.5}
+        {"precision": 2 / 4, "recall": 2 / 3, "f1": 4 / 7, "yes_rate": 4 / 6}
     )
 
 

@@ -25,6 +25,7 @@ from orchestrator.store.records import (
     RunRecord,
     Tracking,
     attempt_numbers,
+    check_run,
     claim_attempt,
     claim_study,
     is_done,
@@ -222,6 +223,17 @@ def test_a_spoilt_run_is_refused_with_its_file(
     assert word in caught.value.what
     with pytest.raises(RecordError):
         write_run(folder, RECORD)  # it is never written over
+
+
+@pytest.mark.parametrize("config", [{}, {"seed": 1}, None])
+def test_a_quick_look_sees_another_config_too(folder: RunFolder, config: object) -> None:
+    write_run(folder, RECORD)
+    check_run(folder)
+    value = json.loads(folder.run_json.read_text())
+    folder.run_json.write_text(json.dumps({**value, "config": config}))
+    with pytest.raises(RecordError) as caught:
+        check_run(folder)
+    assert caught.value.where == str(folder.run_json)
 
 
 def test_another_configs_folder_is_refused(folder: RunFolder) -> None:
