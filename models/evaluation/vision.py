@@ -163,7 +163,8 @@ def _prepare(examiner: Examiner, question: Question, image: str | None, longest:
         except DataError:
             return _Asked(None, answer, (Problem.MISSING_IMAGE,))
     respondent = examiner.respondent
-    before = () if number is None else (IMAGE,) * respondent.image_tokens
+    # Without an image a document begins as text documents do in training.
+    before = (END_OF_TEXT,) if number is None else (IMAGE,) * respondent.image_tokens
     room = respondent.seq_len + 1 - len(before) - longest
     if room < 1:
         raise ConfigError(

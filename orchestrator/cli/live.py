@@ -142,7 +142,7 @@ def _running_table(running: tuple[RunningRun, ...]) -> Table:
         table.add_row(
             item.run.run_id,
             ProgressBar(total=1.0, completed=item.share, width=20),
-            f"{progress.step:,}/{progress.steps:,}" if progress else item.state.value,
+            f"{progress.step:,}/{progress.steps:,}" if progress else "starting",
             loss,
             f"{speed:,.1f}/s" if speed else "",
             Text(f"{item.run.stage.value}: {item.run.title}", style="dim", no_wrap=True),

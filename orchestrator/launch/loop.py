@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from orchestrator.errors import RecordError
@@ -210,7 +210,7 @@ class Loop:
         folder = self._place.folder.run(end.run_id)
         with suppress(RecordError), full_disk_named(folder.path):  # observing names what is damaged
             settle(folder, end.attempt, end.code, self._now())
-        seen = observe_run(folder, self._moment())
+        seen = replace(observe_run(folder, self._moment()), earlier=False)
         self._observed[end.run_id] = seen
         if seen.state in LIVE:  # another process goes on with it
             self._strangers.add(end.run_id)

@@ -74,7 +74,7 @@ def test_options_that_begin_alike_are_told_apart_by_all_their_tokens(
     asked = benchmark("tally-qa", rows)
     outcome = ask(asked)
     for question, answer in zip(asked.questions, outcome.answers, strict=True):
-        prompt = tuple(digits.encode(f"In: {question.text}\nOut:").ids)
+        prompt = (END_OF_TEXT, *digits.encode(f"In: {question.text}\nOut:").ids)
         found = loglikelihoods(
             respondent,
             [
