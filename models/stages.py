@@ -9,18 +9,26 @@ are of the whole run from position 0, however often it was stopped: `steps`, `to
 
 import importlib
 import math
+from collections.abc import Callable
 from typing import TypeVar
 
 import torch
 
 from models.architecture.build import build_classifier, build_model
 from models.architecture.vlm import VisionLanguageModel
+from models.data.batch import Batch
 from models.data.instructions import InstructionData
 from models.data.pretraining import Counts, PretrainingData
 from models.data.scenes import open_scenes
 from models.data.validation import caption_batches, text_batches
 from models.training import checkpoint
-from models.training.features import TOWER, load_tower, open_features, store_features
+from models.training.features import (
+    TOWER,
+    Features,
+    load_tower,
+    open_features,
+    store_features,
+)
 from models.training.loop import Training, train
 from models.training.loss import NextToken, PatchClass
 from models.training.optimizer import build_optimizer, load_state
@@ -101,6 +109,7 @@ def text_pretrain(context: StageContext) -> StageResult:
     device = _prepare(context.execution)
     T = config.model.seq_len
     data = PretrainingData(context.data(config.text), None, seq_len=T, seed=config.seed)
+    batches = _pretraining_batches(data, config)
     model = build_model(config.model, None, config.seed).to(device)
     optimizer = build_optimizer(model, config.optimizer)
     previous = context.previous()
@@ -109,13 +118,7 @@ def text_pretrain(context: StageContext) -> StageResult:
         Training(
             module=model,
             optimizer=optimizer,
-            parts=NextToken(
-                model=model,
-                batches=lambda position: data.batch(position // T, config.batch_tokens // T),
-                features=None,
-                execution=context.execution,
-                z_loss=config.optimizer.z_loss,
-            ),
+            parts=_next_token(context, config, model, batches, None),
             schedule=config.schedule,
             grad_clip=config.optimizer.grad_clip,
             batch=config.batch_tokens,
@@ -155,6 +158,7 @@ def image_text_pretrain(context: StageContext) -> StageResult:
         seed=config.seed,
         text_start_sequences=config.text_start // T,
     )
+    batches = _pretraining_batches(data, config)
     model = _with_tower(context, config).to(device)
     optimizer = build_optimizer(model, config.optimizer)
     if config.trunk is not None:
@@ -167,13 +171,7 @@ def image_text_pretrain(context: StageContext) -> StageResult:
         Training(
             module=model,
             optimizer=optimizer,
-            parts=NextToken(
-                model=model,
-                batches=lambda position: data.batch(position // T, config.batch_tokens // T),
-                features=features,
-                execution=context.execution,
-                z_loss=config.optimizer.z_loss,
-            ),
+            parts=_next_token(context, config, model, batches, features),
             schedule=config.schedule,
             grad_clip=config.optimizer.grad_clip,
             batch=config.batch_tokens,
@@ -215,17 +213,16 @@ def finetune(context: StageContext) -> StageResult:
         )
     model = _with_tower(context, config).to(device)
     _inherit(context.parent(config.parent), model, None)
+    features = open_features(context, config.instructions, config.vision, config.tower)
+
+    def batches(position: int) -> Batch:
+        return data.batch(position, config.batch_examples)
+
     counters = train(
         Training(
             module=model,
             optimizer=build_optimizer(model, config.optimizer),
-            parts=NextToken(
-                model=model,
-                batches=lambda position: data.batch(position, config.batch_examples),
-                features=open_features(context, config.instructions, config.vision, config.tower),
-                execution=context.execution,
-                z_loss=config.optimizer.z_loss,
-            ),
+            parts=_next_token(context, config, model, batches, features),
             schedule=config.schedule,
             grad_clip=config.optimizer.grad_clip,
             batch=config.batch_examples,
@@ -302,6 +299,30 @@ def _inherit(
     if optimizer is not None:
         load_state(optimizer, model, saved.optimizer, where=where)
     return saved
+
+
+def _pretraining_batches(
+    data: PretrainingData, config: TextPretrain | ImageTextPretrain
+) -> Callable[[int], Batch]:
+    """Return the batch that begins at a token position, as a function of it."""
+    T = config.model.seq_len
+    return lambda position: data.batch(position // T, config.batch_tokens // T)
+
+
+def _next_token(
+    context: StageContext,
+    config: TextPretrain | ImageTextPretrain | Finetune,
+    model: VisionLanguageModel,
+    batches: Callable[[int], Batch],
+    features: Features | None,
+) -> NextToken:
+    return NextToken(
+        model=model,
+        batches=batches,
+        features=features,
+        execution=context.execution,
+        z_loss=config.optimizer.z_loss,
+    )
 
 
 def _held_out_losses(

@@ -5,7 +5,6 @@ from pathlib import Path
 from orchestrator.errors import DataError, RecordError
 from orchestrator.spec.execution import Execution
 from orchestrator.spec.run import DataSource, RunConfig
-from orchestrator.store.data_folder import COMPLETE
 from orchestrator.store.layout import RunFolder
 from orchestrator.store.records import Intent, RunRecord, is_done
 from orchestrator.store.stage import Progress
@@ -120,18 +119,17 @@ class Inputs:
         """Return the folder of a data set.
 
         Raises:
-            DataError: if it is not there, or not complete.
+            DataError: if it is not there.
         """
         for known in self.intent.data:
             if (known.name, known.version) == (source.name, source.version):
                 folder = Path(known.folder)
-                collection = folder.parent if source.part else folder
-                if folder.is_dir() and (collection / COMPLETE).exists():
+                if folder.is_dir():  # made data appears under its name only when it is whole
                     return folder
                 raise DataError(
-                    f"{source.name} at {source.version} is not there, or not complete",
+                    f"{source.name} at version {source.version} is not there",
                     str(folder),
-                    f"make it or copy it there; {COMPLETE} beside its parts says it is complete",
+                    "run `sweep data make`, or copy the data there",
                 )
         raise DataError(
             f"nobody said where {source.name} at {source.version} lies",

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +55,11 @@ def test_every_run_is_done_once_and_after_those_it_needs(toy: "Toy") -> None:
 
 
 def test_a_cold_start_gives_the_same_bytes_as_a_warm_one(toy: "Toy", tmp_path: Path) -> None:
+    line = {toy.plan.runs[0].run_id}
+    for run in toy.plan.runs:
+        line |= {run.run_id} if set(run.needs) & line and run.previous is None else set()
+    toy.plan = replace(toy.plan, runs=tuple(run for run in toy.plan.runs if run.run_id in line))
+    assert len(toy.plan.runs) == 4
     toy.launch()
     warm = toy.contents()
     toy.root = tmp_path / "cold"

@@ -69,7 +69,6 @@ class Bench:
     def prepare(self, function: str = "stage_of_a_test:stage") -> AttemptFolder:
         """Write the records of the next attempt, and the data."""
         self.data.mkdir(parents=True, exist_ok=True)
-        self.data.parent.joinpath("dataset.json").write_text("{}")
         record = RunRecord(
             study="bench",
             run_id=self.folder.run_id,

@@ -110,9 +110,9 @@ def test_a_function_that_is_not_there_is_a_config_error(bench: "Bench", function
     assert function in bench.said()
 
 
-def test_missing_or_incomplete_data_is_found_before_the_work(bench: "Bench") -> None:
+def test_missing_data_is_found_before_the_work(bench: "Bench") -> None:
     number = bench.prepare().number
-    bench.data.parent.joinpath("dataset.json").unlink()
+    bench.data.rmdir()
     assert bench.attempt(attempt=number) == ExitCode.DATA
     assert str(bench.data) in bench.said()
 
