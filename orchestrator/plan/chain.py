@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from orchestrator.errors import ConfigError, PlanError
-from orchestrator.spec.identity import run_id
 from orchestrator.spec.model import Encoder, ModelConfig, VisionConfig
 from orchestrator.spec.run import (
     DataSource,
@@ -211,8 +210,8 @@ class _Builder:
                 optimizer=settings.optimizer or trunk.optimizer,
                 optimizer_state=settings.optimizer_state,
                 seed=self.settings.seed,
-                trunk=run_id(segment) if segment else None,
-                tower=run_id(tower) if tower else None,
+                trunk=self.study.run_id(segment) if segment else None,
+                tower=self.study.run_id(tower) if tower else None,
             )
         except ConfigError as error:
             raise error.within(where) from error
@@ -244,8 +243,8 @@ class _Builder:
                 ),
                 optimizer=settings.optimizer,
                 seed=self.settings.seed,
-                parent=run_id(parent),
-                tower=run_id(tower) if tower else None,
+                parent=self.study.run_id(parent),
+                tower=self.study.run_id(tower) if tower else None,
             )
         except ConfigError as error:
             raise error.within("stages.finetune") from error
@@ -262,8 +261,8 @@ class _Builder:
                 model=self.model,
                 vision=vision,
                 suite=suite,
-                parent=run_id(subject),
-                tower=run_id(tower) if tower else None,
+                parent=self.study.run_id(subject),
+                tower=self.study.run_id(tower) if tower else None,
                 seed=self.settings.seed,
             )
             for suite in suites

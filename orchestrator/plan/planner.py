@@ -14,7 +14,6 @@ from orchestrator.plan.plan import Axis, Cell, Feed, MadeData, Plan, PlannedRun,
 from orchestrator.plan.trunk import Segments, cut_trunks
 from orchestrator.spec.change import value_at
 from orchestrator.spec.grid import Point, points
-from orchestrator.spec.identity import run_id
 from orchestrator.spec.run import (
     DataSource,
     Evaluate,
@@ -70,14 +69,15 @@ def plan_study(study: Study, throughput: Throughput) -> Plan:
         try:
             for point in points(study, arm):
                 chain = build_chain(study, arm.stages, point.settings)
-                _add(drafts, chain, point, arm.name)
+                _add(study, drafts, chain, point, arm.name)
         except SweepError as error:
             raise error.within(f"arms.{arm.name}") from error
     segments = cut_trunks(
-        draft.config for draft in drafts.values() if isinstance(draft.config, TextPretrain)
+        (draft.config for draft in drafts.values() if isinstance(draft.config, TextPretrain)),
+        study.run_id,
     )
     _share_arms(drafts, segments)
-    order = sorted(drafts, key=lambda rid: _rank(drafts[rid], segments))
+    order = sorted(drafts, key=lambda rid: _rank(rid, drafts[rid], segments))
     runs = tuple(_planned(study, drafts[rid], segments, throughput) for rid in order)
     alone, once = trained_alone(runs), trained_once(runs)
     return Plan(
@@ -110,19 +110,21 @@ def needs_of(config: RunConfig, previous: str | None) -> tuple[str, ...]:
     return tuple(need for need in needs if need is not None)
 
 
-def _add(drafts: dict[str, _Draft], chain: Chain, point: Point, arm: str) -> None:
+def _add(study: Study, drafts: dict[str, _Draft], chain: Chain, point: Point, arm: str) -> None:
     runs: list[RunConfig | None] = [chain.tower, chain.segment, chain.branch, chain.finetune]
     for config in (*runs, *chain.evaluations):
         if config is None:
             continue
-        draft = drafts.setdefault(run_id(config), _Draft(config=config, settings=point.settings))
+        draft = drafts.setdefault(
+            study.run_id(config), _Draft(config=config, settings=point.settings)
+        )
         if arm not in draft.arms:
             draft.arms.append(arm)
     cell = Cell(
         arm=arm,
         axes=tuple(_axis(name, point.settings) for name in point.axes),
     )
-    cells = drafts[run_id(chain.subject)].cells
+    cells = drafts[study.run_id(chain.subject)].cells
     if cell not in cells:
         cells.append(cell)
 
@@ -142,17 +144,17 @@ def _share_arms(drafts: dict[str, _Draft], segments: Segments) -> None:
             drafts[rid].arms = arms
 
 
-def _rank(draft: _Draft, segments: Segments) -> tuple[int, int, int]:
+def _rank(rid: str, draft: _Draft, segments: Segments) -> tuple[int, int, int]:
     """Sort by stage; within trunks by where a segment ends; otherwise keep the file's order."""
     stage = list(Stage).index(stage_of(draft.config))
     if isinstance(draft.config, TextPretrain):
-        return (stage, segments.trunk_index(run_id(draft.config)), draft.config.end_tokens)
+        return (stage, segments.trunk_index(rid), draft.config.end_tokens)
     return (stage, 0, 0)
 
 
 def _planned(study: Study, draft: _Draft, segments: Segments, throughput: Throughput) -> PlannedRun:
     config = draft.config
-    rid = run_id(config)
+    rid = study.run_id(config)
     stage = stage_of(config)
     previous = segments.previous(rid)
     finetune = draft.settings.stages.finetune

@@ -1,9 +1,8 @@
 """Cut trunks at the union of the points that branches leave them. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from orchestrator.spec.identity import run_id
 from orchestrator.spec.run import TextPretrain
 
 
@@ -43,8 +42,13 @@ class Segments:
         return None
 
 
-def cut_trunks(segments: Iterable[TextPretrain]) -> Segments:
-    """Group segments by trunk (everything but where they end) and order them by their end."""
+def cut_trunks(segments: Iterable[TextPretrain], name: Callable[[TextPretrain], str]) -> Segments:
+    """Group segments by trunk (everything but where they end) and order them by their end.
+
+    Args:
+        segments: of all trunks, in any order.
+        name: gives a segment's `run_id`.
+    """
     trunks: dict[TextPretrain, set[int]] = {}
     for segment in segments:
         whole = replace(segment, end_tokens=segment.batch_tokens)
@@ -52,7 +56,7 @@ def cut_trunks(segments: Iterable[TextPretrain]) -> Segments:
     ends = tuple(tuple(sorted(points)) for points in trunks.values())
     return Segments(
         trunks=tuple(
-            tuple(run_id(replace(trunk, end_tokens=end)) for end in points)
+            tuple(name(replace(trunk, end_tokens=end)) for end in points)
             for trunk, points in zip(trunks, ends, strict=True)
         ),
         ends=ends,

@@ -5,7 +5,7 @@ import json
 from functools import cache
 
 from orchestrator.spec.codec import Plain, encode
-from orchestrator.spec.run import RunConfig, stage_of
+from orchestrator.spec.run import STAGE_FUNCTIONS, RunConfig, Stage, stage_of
 
 IDENTITY_VERSION = 1
 """Raise when a field changes meaning: every `run_id` then changes, on purpose."""
@@ -29,8 +29,24 @@ def digest(value: Plain) -> str:
 
 
 @cache
-def run_id(config: RunConfig) -> str:
-    """Name a run by its content, the same in every process and on every machine."""
-    return digest(
-        {"version": IDENTITY_VERSION, "stage": stage_of(config).value, "config": encode(config)}
-    )
+def run_id(config: RunConfig, function: str | None = None) -> str:
+    """Name a run by its content, the same in every process and on every machine.
+
+    Args:
+        config: what decides the result.
+        function: dotted name of the stage's function; one that is not the project's own gives
+            other results, so it gives another name.
+    """
+    return content_name(stage_of(config), encode(config), function)
+
+
+def content_name(stage: Stage, config: Plain, function: str | None) -> str:
+    """Name a run by its content as plain values, such as those read from `run.json`."""
+    named: dict[str, Plain] = {
+        "version": IDENTITY_VERSION,
+        "stage": stage.value,
+        "config": config,
+    }
+    if function not in (None, STAGE_FUNCTIONS[stage]):
+        named["function"] = function
+    return digest(named)

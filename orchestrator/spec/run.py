@@ -328,6 +328,10 @@ STAGES: dict[Stage, type[RunConfig]] = {
 }
 
 
+STAGE_FUNCTIONS = {stage: f"models.stages:{stage.value}" for stage in Stage}
+"""The functions behind the stages, unless a study names its own."""
+
+
 def stage_of(config: RunConfig) -> Stage:
     """Return the stage that a run's config belongs to."""
     return next(stage for stage, kind in STAGES.items() if isinstance(config, kind))

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from orchestrator.errors import ConfigError
 from orchestrator.spec.change import Change
 from orchestrator.spec.codec import Plain, Scalar
+from orchestrator.spec.identity import run_id
 from orchestrator.spec.model import ModelConfig, VisionConfig
-from orchestrator.spec.run import Stage, SuiteConfig
+from orchestrator.spec.run import RunConfig, Stage, SuiteConfig, stage_of
 from orchestrator.spec.settings import Settings
 
 MODEL_STAGES = (
@@ -133,3 +134,7 @@ class Study:
     """The function behind each stage, by its dotted name."""
     arms: tuple[Arm, ...]
     """The sub-grids, in the order of the file."""
+
+    def run_id(self, config: RunConfig) -> str:
+        """Name a run of this study."""
+        return run_id(config, dict(self.functions)[stage_of(config)])

@@ -18,7 +18,7 @@ from orchestrator.plan.actions import Cause
 from orchestrator.plan.plan import Axis
 from orchestrator.spec.codec import Plain, decode, encode
 from orchestrator.spec.execution import Execution
-from orchestrator.spec.identity import IDENTITY_VERSION, digest, run_id
+from orchestrator.spec.identity import content_name, run_id
 from orchestrator.spec.run import STAGES, RunConfig, Stage
 from orchestrator.store.files import read_json, write_json
 from orchestrator.store.layout import AttemptFolder, RunFolder, StudyFolder
@@ -167,7 +167,7 @@ def write_run(folder: RunFolder, record: RunRecord) -> None:
     Raises:
         RecordError: if the folder is not this run's, or holds work without a `run.json`.
     """
-    name = run_id(record.config)
+    name = run_id(record.config, record.function)
     if folder.run_id != name:
         raise RecordError(
             f"the run is {name}, the folder's name is {folder.run_id}",
@@ -196,7 +196,7 @@ def read_run(folder: RunFolder) -> RunRecord:
         record = decode(RunRecord, value)
     except ConfigError as error:
         raise _damaged(path, error) from error
-    named = run_id(record.config)
+    named = run_id(record.config, record.function)
     if not folder.run_id == record.run_id == named:
         raise _another_run(folder, record.run_id, named)
     return record
@@ -209,8 +209,12 @@ def check_run(folder: RunFolder) -> None:
         RecordError: if it is missing, damaged, or describes another run than the folder's name.
     """
     value = _load(folder.run_json)
-    content = {name: cast(Plain, value.get(name)) for name in ("stage", "config")}
-    named = digest({"version": IDENTITY_VERSION, **content})
+    try:
+        stage = decode(Stage, value.get("stage"), "stage")
+        function = decode(str, value.get("function"), "function")
+    except ConfigError as error:
+        raise _damaged(folder.run_json, error) from error
+    named = content_name(stage, cast(Plain, value.get("config")), function)
     if not folder.run_id == value.get("run_id") == named:
         raise _another_run(folder, str(value.get("run_id")), named)
 

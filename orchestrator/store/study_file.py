@@ -21,7 +21,7 @@ from orchestrator.spec.codec import Plain, Scalar, decode
 from orchestrator.spec.identity import digest
 from orchestrator.spec.model import ModelConfig, VisionConfig
 from orchestrator.spec.presets import PRESETS
-from orchestrator.spec.run import Stage, SuiteConfig
+from orchestrator.spec.run import STAGE_FUNCTIONS, Stage, SuiteConfig
 from orchestrator.spec.settings import Settings, StageSettings
 from orchestrator.spec.study import (
     MODEL_STAGES,
@@ -56,9 +56,6 @@ KEYS = (
 
 ARM_KEYS = ("axes", "fixed", "zip", "where", "override", "feeds", "stages")
 """What an arm may say."""
-
-STAGE_FUNCTIONS = {stage: f"models.stages:{stage.value}" for stage in Stage}
-"""The functions behind the stages, unless a study names its own."""
 
 RESERVED = ("data", "published")
 """Folders below `results/` that belong to no study."""

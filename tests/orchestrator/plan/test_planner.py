@@ -248,3 +248,19 @@ def test_a_fine_tune_keeps_the_rows_it_was_declared_for(
     assert isinstance(run.config, Finetune)
     assert run.config.steps == 10
     assert run.config.schedule.length == 100
+
+
+def test_a_stage_of_the_studys_own_gives_other_names_to_what_it_makes(
+    tree: dict[str, Any], plan_tree: PlanTree
+) -> None:
+    def named(plan: Plan, stage: Stage) -> list[str]:
+        return [run.run_id for run in by_stage(plan, stage)]
+
+    before = plan_tree(tree)
+    tree["functions"] = {"finetune": "my_own.stages:finetune"}
+    after = plan_tree(tree)
+    assert named(after, Stage.IMAGE_TEXT_PRETRAIN) == named(before, Stage.IMAGE_TEXT_PRETRAIN)
+    assert not set(named(after, Stage.FINETUNE)) & set(named(before, Stage.FINETUNE))
+    assert not set(named(after, Stage.EVALUATE)) & set(named(before, Stage.EVALUATE))
+    tree["functions"] = {"finetune": "models.stages:finetune"}
+    assert plan_tree(tree) == before

@@ -55,7 +55,7 @@ CONFIG = TowerPretrain(
 )
 RECORD = RunRecord(
     study="world's end",
-    run_id=run_id(CONFIG),
+    run_id=run_id(CONFIG, "nowhere:train"),
     stage=Stage.TOWER_PRETRAIN,
     function="nowhere:train",
     config=CONFIG,

@@ -57,23 +57,25 @@ class Bench:
     root: Path
     needs: tuple[str, ...] = ()
     tracking: Tracking = Tracking.OFF
+    function: str = "stage_of_a_test:stage"
 
     @property
     def folder(self) -> RunFolder:
-        return RunFolder(self.root / "runs" / run_id(CONFIG))
+        return RunFolder(self.root / "runs" / run_id(CONFIG, self.function))
 
     @property
     def data(self) -> Path:
         return self.root / "data" / "world-1" / "scenes"
 
-    def prepare(self, function: str = "stage_of_a_test:stage") -> AttemptFolder:
+    def prepare(self, function: str | None = None) -> AttemptFolder:
         """Write the records of the next attempt, and the data."""
+        self.function = function or self.function
         self.data.mkdir(parents=True, exist_ok=True)
         record = RunRecord(
             study="bench",
             run_id=self.folder.run_id,
             stage=Stage.TOWER_PRETRAIN,
-            function=function,
+            function=self.function,
             config=CONFIG,
             needs=self.needs,
             previous=None,
