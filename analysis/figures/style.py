@@ -23,13 +23,16 @@ GREY = "#5A5A5A"
 
 PANEL_INCHES = (4.1, 3.1)
 """Width and height of one panel."""
+TITLE_INCHES = 6.8
+"""Least width of a figure: the longest title."""
 _NAMED = 3
 
 
 def panels(rows: int, columns: int) -> tuple[Figure, NDArray[Any]]:
     """Return a figure with a grid of styled axes, (rows, columns)."""
     width, height = PANEL_INCHES
-    figure = Figure(figsize=(width * columns, height * rows + 0.9), layout="constrained")
+    size = (max(width * columns, TITLE_INCHES), height * rows + 0.9)
+    figure = Figure(figsize=size, layout="constrained")
     figure.set_facecolor("white")
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.ravel():

@@ -45,7 +45,8 @@ class ConvTower(nn.Module):
     """Strided convolutions down to one feature vector for each patch.
 
     One convolution for each prime factor of the patch size, so that 16 halves the image four times
-    and 14 takes strides of 2 and 7. Features leave with zero mean and unit variance.
+    and 14 takes strides of 2 and 7. Features leave with zero mean and unit variance, and with a
+    code of the patch's place added: those of a vision transformer know their place, too.
     """
 
     def __init__(self, *, patch_size: int, feature_width: int) -> None:
@@ -66,7 +67,8 @@ class ConvTower(nn.Module):
     def forward(self, flat: Tensor) -> Tensor:
         """Map the pixels of patches to features: (M, P, 3 p^2) -> (M, P, F)."""
         maps = self.layers(unpatch(flat, self.patch_size))  # (M, F, G, G)
-        return self.norm(maps.flatten(2).transpose(1, 2))  # (M, P, F)
+        features = self.norm(maps.flatten(2).transpose(1, 2))  # (M, P, F)
+        return features + place_code(maps.shape[-1], maps.shape[1]).to(features)
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw the weights."""
@@ -84,6 +86,27 @@ class TowerClassifier(nn.Module):
     def forward(self, flat: Tensor) -> Tensor:
         """Score the classes of each patch: (M, P, 3 p^2) -> (M, P, L), fp32."""
         return self.head(self.tower(flat)).float()
+
+
+def place_code(side: int, feature_width: int) -> Tensor:
+    """Return a fixed code of each place in a grid, which no two places share.
+
+    Half of it is of the row, half of the column: sine and cosine of pi k (i + 1/2) / G for
+    k = 1 ... F / 4, the waves of a discrete cosine transform over the grid.
+
+    Args:
+        side: G.
+        feature_width: F, a multiple of 4.
+
+    Returns:
+        Values in [-1, 1], row by row, (G^2, F).
+    """
+    k = torch.arange(1, feature_width // 4 + 1)
+    angle = torch.pi * (torch.arange(side)[:, None] + 0.5) / side * k  # (G, F / 4)
+    line = torch.cat([angle.sin(), angle.cos()], dim=1)  # (G, F / 2)
+    rows = line[:, None].expand(side, side, -1)
+    columns = line[None].expand(side, side, -1)
+    return torch.cat([rows, columns], dim=2).flatten(0, 1)  # (G^2, F)
 
 
 def prime_factors(number: int) -> tuple[int, ...]:

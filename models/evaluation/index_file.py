@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 from models.evaluation.boxes import RefCoco
 from models.evaluation.family import Family
 from models.evaluation.pope import Pope
+from models.evaluation.prompts import Wording, worded
 from models.evaluation.question import Question, Row
 from models.evaluation.tally import Tally
 from models.evaluation.vqa import Vqa
@@ -62,11 +63,23 @@ def _load(path: Path, declared: Mapping[str, object], name: str) -> Benchmark:
     rows = _read_object(index)
     if not rows:
         raise DataError("the index holds no question", str(index), "make the benchmark again")
-    questions = tuple(
+    questions = [
         family.question(key, Row(_as_object(row, f"{index}: {key}"), f"{index}: {key}"))
         for key, row in rows.items()
+    ]
+    wording = _wording(entry)
+    return Benchmark(
+        name=name,
+        family=family,
+        questions=tuple(replace(one, text=worded(one.text, wording)) for one in questions),
     )
-    return Benchmark(name=name, family=family, questions=questions)
+
+
+def _wording(entry: Row) -> Wording:
+    word = entry.optional_text("wording") or Wording.PUBLISHED
+    if word not in list(Wording):
+        raise entry.refuse("wording", f"one of {', '.join(Wording)}")
+    return Wording(word)
 
 
 def _read_object(path: Path) -> Mapping[str, object]:

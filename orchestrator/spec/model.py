@@ -126,7 +126,8 @@ class VisionConfig:
     """Side of one patch in pixels; one patch is one image token."""
 
     feature_width: int
-    """Features per patch that the encoder gives; for `patch`, 3 x patch_size^2."""
+    """Features per patch that the encoder gives; for `patch`, 3 x patch_size^2; for `cnn`, a
+    multiple of 4."""
 
     projector: Projector = Projector.MLP
     """What turns features into image tokens."""
@@ -142,6 +143,12 @@ class VisionConfig:
                 f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}",
                 where="patch_size",
                 mend="choose a patch size that divides the image size",
+            )
+        if self.encoder is Encoder.CNN and self.feature_width % 4:
+            raise ConfigError(
+                f"feature_width is {self.feature_width}, not a multiple of 4",
+                where="feature_width",
+                mend=f"give {4 * max(1, self.feature_width // 4)}",
             )
         if self.encoder is Encoder.PATCH and self.feature_width != 3 * self.patch_size**2:
             raise ConfigError(

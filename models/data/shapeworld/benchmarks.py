@@ -11,7 +11,7 @@ from random import Random
 
 from models.data.shapeworld.conversations import box_shares
 from models.data.shapeworld.language import absent_names, confusable
-from models.data.shapeworld.questions import QuestionKind, ask, counting, describe_one
+from models.data.shapeworld.questions import OF_IMAGES, QuestionKind, ask, counting, describe_one
 from models.data.shapeworld.render import Picture
 from models.data.shapeworld.scene import Scene
 
@@ -45,7 +45,7 @@ class Benchmark:
 
 
 def _vqa(images: Sequence[BenchmarkImage], questions: int, rng: Random) -> list[Row]:
-    kinds = list(QuestionKind)
+    kinds = [kind for kind in OF_IMAGES if kind is not QuestionKind.EXISTS]  # POPE asks that
     rows: dict[tuple[str, str], Row] = {}
     for number in range(_TRIES * questions):
         image = images[number % len(images)]

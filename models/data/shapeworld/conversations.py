@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-from models.data.prompt import PLACEHOLDER, REGION, SHORT_ANSWER, answer_text, question_text
+from models.data.prompt import PLACEHOLDER, REGION, answer_text, question_text
 from models.data.shapeworld.corpus import draw_sum, sum_question
 from models.data.shapeworld.facts import Facts
 from models.data.shapeworld.language import describe
@@ -15,7 +15,7 @@ from models.data.shapeworld.scene import Scene, Split, draw_scenes
 Turn = tuple[str, str]
 """A question and its answer."""
 
-_BOX_SHARE = 0.25
+_BOX_SHARE = 0.5
 """Rows with an image that ask for a box first."""
 
 
@@ -49,15 +49,11 @@ class Room:
 
 
 def image_turns(scene: Scene, picture: Picture, room: Room, rng: Random) -> list[Turn]:
-    """Draw questions of mixed kinds about one image.
-
-    As in LLaVA's rows, only the first one says how long its answer should be.
-    """
+    """Draw questions of mixed kinds about one image, in no order."""
     drawn = draw_questions(scene, room.turns, rng)
-    (first, *others) = [(question.text, question.answer) for question in drawn]
-    if rng.random() < _BOX_SHARE:
-        return room.fill([_box_turn(scene, picture, rng), first, *others])
-    return room.fill([(first[0] + SHORT_ANSWER, first[1]), *others])
+    turns = [(question.text, question.answer) for question in drawn]
+    box = [_box_turn(scene, picture, rng)] if rng.random() < _BOX_SHARE else []
+    return room.fill([*box, *turns])
 
 
 def text_rows(count: int, facts: Facts, room: Room, rng: Random) -> Iterator[dict[str, object]]:
@@ -95,7 +91,7 @@ def _text_turn(facts: Facts, scenes: Iterator[Scene], rng: Random) -> Turn:
         return sum_question(a, b), str(a + b)
     scene = next(scenes)
     question = draw_question(scene, rng)
-    return f"{describe(scene, rng)} {question.text}", question.answer
+    return f"{describe(scene)} {question.text}", question.answer
 
 
 def _row(key: str, turns: list[Turn]) -> dict[str, object]:

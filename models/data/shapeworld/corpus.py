@@ -60,7 +60,7 @@ class Corpus:
     def _reading(self) -> Document:
         scene = next(self._scenes)
         question = draw_question(scene, self._rng)
-        return _dialogue(f"{describe(scene, self._rng)} {question.text}", question.answer)
+        return _dialogue(f"{describe(scene)} {question.text}", question.answer)
 
     def _statements(self) -> Document:
         facts = tuple(self._facts.draw(self._rng) for _ in range(self._rng.randint(*_STATEMENTS)))

@@ -8,15 +8,14 @@ _EXTRA = 0.5
 """Share of captions with a sentence beyond the list of things."""
 
 
-def describe(scene: Scene, rng: Random) -> str:
-    """Say what stands where: everything, in any order."""
-    things = rng.sample(scene.things, len(scene.things))
-    return ", ".join(f"{thing.name} at {thing.place}" for thing in things) + "."
+def describe(scene: Scene) -> str:
+    """Say what stands where: everything, as one reads, so that the image determines the words."""
+    return ", ".join(f"{thing.name} at {thing.place}" for thing in scene.things) + "."
 
 
 def caption(scene: Scene, rng: Random) -> str:
     """Describe a scene, often with a count or a relation."""
-    sentences = [describe(scene, rng)]
+    sentences = [describe(scene)]
     if rng.random() < _EXTRA:
         pair = related_pair(scene, rng)
         sentences.append(relation(*pair) if pair and rng.random() < 0.5 else counted(scene, rng))

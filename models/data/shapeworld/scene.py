@@ -10,7 +10,7 @@ from random import Random
 from models.data.shapeworld.config import GRID
 
 SHAPES = ("circle", "square", "triangle", "cross")
-COLOURS = ("red", "green", "blue", "yellow", "purple", "white")
+COLOURS = ("red", "green", "blue", "yellow")
 PLACES = (
     *("top left", "top", "top right"),
     *("left", "centre", "right"),

@@ -64,7 +64,7 @@ def scene_rows(count: int, rng: Random) -> list[Row]:
     for _ in range(count):
         scene = next(scenes)
         question = draw_question(scene, rng)
-        text = f"{describe(scene, rng)} {question.text}"
+        text = f"{describe(scene)} {question.text}"
         rows.append(_row(text, question.answer, _OPTIONS[question.kind], rng))
     return rows
 

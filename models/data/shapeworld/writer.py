@@ -148,7 +148,11 @@ class WorldWriter:
             rows = benchmark.rows(tests, self.config.questions, self.rng(name))
             by_id = {str(number): row for number, row in enumerate(rows)}
             write_text(folder / f"{name}.json", json.dumps(by_id, indent=1) + "\n")
-            index[name] = {"family": benchmark.family, "index": f"{name}.json"}
+            index[name] = {
+                "family": benchmark.family,
+                "index": f"{name}.json",
+                "wording": "plain",  # instructions do not ask for a short answer either
+            }
             counts[name] = len(rows)
         write_json(folder / "benchmarks.json", index)
         return counts

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from models.architecture.build import build_model
-from models.architecture.tower import patches, prime_factors, unpatch
+from models.architecture.tower import patches, place_code, prime_factors, unpatch
 from models.architecture.vlm import VisionLanguageModel
 from models.data.tokenizer import IMAGE
 from orchestrator.spec.model import Encoder, ModelConfig, Norm, Projector, VisionConfig
@@ -14,9 +14,9 @@ from orchestrator.spec.model import Encoder, ModelConfig, Norm, Projector, Visio
 MODEL = ModelConfig(
     width=32, depth=2, heads=2, vocab_size=50, seq_len=16, norm=Norm.GAIN_ONLY, qk_norm=True
 )
-FROZEN = VisionConfig(encoder=Encoder.CNN, image_size=8, patch_size=4, feature_width=6)
+FROZEN = VisionConfig(encoder=Encoder.CNN, image_size=8, patch_size=4, feature_width=8)
 TRAINED = VisionConfig(
-    encoder=Encoder.CNN, image_size=8, patch_size=4, feature_width=6, frozen=False
+    encoder=Encoder.CNN, image_size=8, patch_size=4, feature_width=8, frozen=False
 )
 IDS = torch.tensor([[5, IMAGE, IMAGE, IMAGE, IMAGE, 7], [IMAGE, IMAGE, IMAGE, IMAGE, 8, 9]])
 
@@ -27,7 +27,7 @@ def model() -> VisionLanguageModel:
 
 
 def features() -> Tensor:
-    return torch.randn(2, 4, 6, generator=torch.Generator().manual_seed(0))
+    return torch.randn(2, 4, 8, generator=torch.Generator().manual_seed(0))
 
 
 @torch.no_grad()
@@ -81,10 +81,10 @@ def test_one_seed_gives_one_decoder_with_vision_or_without() -> None:
 @pytest.mark.parametrize(
     ("kind", "sizes"),
     [
-        (Projector.LINEAR, {"0.weight": (32, 6), "0.bias": (32,)}),
+        (Projector.LINEAR, {"0.weight": (32, 8), "0.bias": (32,)}),
         (
             Projector.MLP,
-            {"0.weight": (32, 6), "0.bias": (32,), "2.weight": (32, 32), "2.bias": (32,)},
+            {"0.weight": (32, 8), "0.bias": (32,), "2.weight": (32, 32), "2.bias": (32,)},
         ),
     ],
 )
@@ -92,7 +92,7 @@ def test_a_projector_has_prismatic_s_tensors(
     kind: Projector, sizes: dict[str, tuple[int, ...]]
 ) -> None:
     vision = VisionConfig(
-        encoder=Encoder.CNN, image_size=8, patch_size=4, feature_width=6, projector=kind
+        encoder=Encoder.CNN, image_size=8, patch_size=4, feature_width=8, projector=kind
     )
     projector = build_model(MODEL, vision, seed=0).projector
     assert projector is not None
@@ -146,4 +146,23 @@ def test_a_tower_gives_one_feature_vector_for_each_patch(patch_size: int) -> Non
     assert tower is not None
     found = tower(torch.randn(2, 9, 3 * patch_size**2))
     assert found.shape == (2, 9, 40)
-    torch.testing.assert_close(found.mean(-1), torch.zeros(2, 9), atol=1e-5, rtol=0)
+    content = found - place_code(3, 40)
+    torch.testing.assert_close(content.mean(-1), torch.zeros(2, 9), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("side", [1, 3, 27])
+def test_no_two_places_have_one_code(side: int) -> None:
+    code = place_code(side, 64)
+    assert code.shape == (side**2, 64)
+    assert len({tuple(place) for place in code.tolist()}) == side**2
+    rows, columns = code.view(side, side, 64).split(32, dim=2)
+    assert torch.equal(rows[:, :1].expand_as(rows), rows)  # one half tells the row alone
+    assert torch.equal(columns[:1].expand_as(columns), columns)  # the other the column alone
+
+
+def test_features_tell_equal_patches_in_two_places_apart() -> None:
+    tower = build_model(MODEL, TRAINED, seed=0).tower
+    assert tower is not None
+    with torch.no_grad():
+        (found,) = tower(torch.zeros(1, 4, 3 * TRAINED.patch_size**2))
+    assert torch.pdist(found).min() > 0.5

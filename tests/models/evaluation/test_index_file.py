@@ -24,6 +24,22 @@ def test_rows_come_in_the_order_of_the_index(tmp_path: Path) -> None:
     assert [q.answer for q in benchmark.questions] == ["2", "1"]
 
 
+@pytest.mark.parametrize(
+    ("wording", "text"),
+    [
+        ({}, "how many?\nAnswer the question using a single word or phrase."),
+        ({"wording": "published"}, "how many?\nAnswer the question using a single word or phrase."),
+        ({"wording": "plain"}, "how many?"),
+    ],
+)
+def test_questions_are_asked_in_the_published_words_unless_declared_plain(
+    wording: dict[str, str], text: str, tmp_path: Path
+) -> None:
+    write(tmp_path, {"count": {**DECLARED["count"], **wording}}, {"a": ROW})
+    (benchmark,) = load_benchmarks(tmp_path, ("count",))
+    assert benchmark.questions[0].text == text
+
+
 def test_an_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     write(tmp_path, DECLARED, {"a": ROW})
     with pytest.raises(ConfigError) as caught:
@@ -36,6 +52,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     [
         ({"count": {"family": "gqa", "index": "count.json"}}, {"a": ROW}, "benchmarks.json"),
         ({"count": {"family": "tally-qa"}}, {"a": ROW}, "benchmarks.json"),
+        ({"count": {**DECLARED["count"], "wording": "terse"}}, {"a": ROW}, "benchmarks.json"),
         ({"count": {"family": "tally-qa", "index": "none.json"}}, {"a": ROW}, "none.json"),
         ([], {"a": ROW}, "benchmarks.json"),
         (DECLARED, {}, "count.json"),

@@ -16,7 +16,7 @@ from orchestrator.store.layout import RunFolder
 MODEL = ModelConfig(
     width=16, depth=1, heads=2, vocab_size=20, seq_len=8, norm=Norm.GAIN_ONLY, qk_norm=True
 )
-VISION = VisionConfig(encoder=Encoder.CNN, image_size=8, patch_size=4, feature_width=6)
+VISION = VisionConfig(encoder=Encoder.CNN, image_size=8, patch_size=4, feature_width=8)
 
 
 def sample(position: int, *, optimizer: bool = True) -> Checkpoint:

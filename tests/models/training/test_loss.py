@@ -20,7 +20,7 @@ from orchestrator.spec.model import Encoder, ModelConfig, Norm, VisionConfig
 MODEL = ModelConfig(
     width=32, depth=2, heads=2, vocab_size=50, seq_len=8, norm=Norm.GAIN_ONLY, qk_norm=True
 )
-VISION = VisionConfig(encoder=Encoder.CNN, image_size=4, patch_size=2, feature_width=6)
+VISION = VisionConfig(encoder=Encoder.CNN, image_size=4, patch_size=2, feature_width=8)
 P = VISION.image_tokens
 X = IGNORE
 
@@ -50,7 +50,7 @@ BATCH = Batch(
 
 
 def features(indices: NDArray[np.int64]) -> Tensor:
-    drawn = torch.randn(10, P, 6, generator=torch.Generator().manual_seed(0))
+    drawn = torch.randn(10, P, 8, generator=torch.Generator().manual_seed(0))
     return drawn[torch.from_numpy(indices)]
 
 
