@@ -15,8 +15,8 @@ from models.data.shapeworld.scene import Scene, Split, draw_scenes
 Turn = tuple[str, str]
 """A question and its answer."""
 
-_BOX_SHARE = 0.5
-"""Rows with an image that ask for a box first."""
+_BOX_SHARE = 0.3
+"""Rows with an image in which one question asks for a box."""
 
 
 def image_row(key: str, image: str, turns: list[Turn]) -> dict[str, object]:
@@ -49,11 +49,12 @@ class Room:
 
 
 def image_turns(scene: Scene, picture: Picture, room: Room, rng: Random) -> list[Turn]:
-    """Draw questions of mixed kinds about one image, in no order."""
+    """Draw questions of mixed kinds about one image, in any order."""
     drawn = draw_questions(scene, room.turns, rng)
     turns = [(question.text, question.answer) for question in drawn]
-    box = [_box_turn(scene, picture, rng)] if rng.random() < _BOX_SHARE else []
-    return room.fill([*box, *turns])
+    if rng.random() < _BOX_SHARE:
+        turns[rng.randrange(len(turns))] = _box_turn(scene, picture, rng)
+    return room.fill(turns)
 
 
 def text_rows(count: int, facts: Facts, room: Room, rng: Random) -> Iterator[dict[str, object]]:
