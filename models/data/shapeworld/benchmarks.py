@@ -59,7 +59,7 @@ def _vqa(images: Sequence[BenchmarkImage], questions: int, rng: Random) -> list[
             "img_path": image.path,
             "answer": question.answer,
             "question_type": kind.value,
-            "answer_type": _answer_type(kind),
+            "answer_type": "number" if kind is QuestionKind.COUNT else "other",
             "all_answers": [question.answer] * _ANNOTATORS,
         }
         if len(rows) == questions:
@@ -139,12 +139,6 @@ def _count(images: Sequence[BenchmarkImage], questions: int, rng: Random) -> lis
             }
         )
     return rows
-
-
-def _answer_type(kind: QuestionKind) -> str:
-    if kind in (QuestionKind.EXISTS, QuestionKind.RELATION):
-        return "yes/no"
-    return "number" if kind is QuestionKind.COUNT else "other"
 
 
 BENCHMARKS = {

@@ -8,6 +8,7 @@ import pytest
 
 from models.data.images import open_images
 from models.data.scenes import open_scenes
+from models.data.shapeworld.scene import CLASSES
 from models.data.tars import Sample, read_samples, tar_files, write_samples
 from orchestrator.errors import DataError
 
@@ -21,7 +22,7 @@ def test_labels_and_pixels_are_those_of_the_files(
     for folder in (world / "scenes", unindexed("scenes")):
         scenes = open_scenes(folder, 9)
         assert scenes.labels.tolist() == labels
-        assert scenes.classes == 25
+        assert scenes.classes == CLASSES
         assert scenes.pixels.shape == (20, 48, 48, 3)
         assert all((scenes.pixels[i] == images.pixels(i)).all() for i in range(20))
 
