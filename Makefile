@@ -17,7 +17,8 @@ help:
 	@echo "installing into .venv (a few minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt pip
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e .
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt \
+	  --config-settings editable_mode=compat -e .
 	@touch $@
 
 .venv/.ready-dev: .venv/.ready
