@@ -49,7 +49,9 @@ def test_baselines_are_counted_from_the_real_options(context_of: ContextOf) -> N
     assert measure(result, "shapeworld_vqa", "accuracy").baseline == 0
     assert measure(result, "shapeworld_pope", "accuracy").baseline == 0.5
     largest = max(int(row["answer"]) for row in index(context_of(), "shapeworld_count").values())
-    assert measure(result, "shapeworld_count", "accuracy").baseline == pytest.approx(1 / (largest + 1))
+    assert measure(result, "shapeworld_count", "accuracy").baseline == pytest.approx(
+        1 / (largest + 1)
+    )
     average, stable = (measure(result, "average", m) for m in ("score", "stable_score"))
     assert average.value is not None
     assert average.baseline is not None
