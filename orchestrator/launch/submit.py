@@ -8,8 +8,11 @@ from orchestrator.launch.backend import Backend, Job
 from orchestrator.launch.config import LaunchConfig
 from orchestrator.launch.disk import full_disk_named
 from orchestrator.plan.plan import PlannedRun
-from orchestrator.plan.planner import sources_of
+from orchestrator.plan.sources import sources_of
+from orchestrator.spec.model import VisionConfig
 from orchestrator.spec.run import RunConfig
+from orchestrator.spec.source import DataSource
+from orchestrator.spec.weights import weights_source
 from orchestrator.store.data_folder import source_folder
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.records import (
@@ -82,11 +85,21 @@ def record_of(study: str, run: PlannedRun) -> RunRecord:
 
 
 def _data(config: LaunchConfig, run: RunConfig) -> tuple[DataFolder, ...]:
+    """Say where a run's data lie, and the published weights that are in the data root."""
+    sources = [*sources_of(run), *_weights(config, run)]
     return tuple(
         DataFolder(
             name=source.name,
             version=source.version,
             folder=str(source_folder(config.data_root, source)),
         )
-        for source in dict.fromkeys(sources_of(run))
+        for source in dict.fromkeys(sources)
     )
+
+
+def _weights(config: LaunchConfig, run: RunConfig) -> list[DataSource]:
+    """Return the published weights that lie in the data root; the hub's cache has the others."""
+    vision = getattr(run, "vision", None)  # trunks have none
+    names = vision.weights if isinstance(vision, VisionConfig) else ()
+    sources = [weights_source(name) for name in names]
+    return [source for source in sources if source_folder(config.data_root, source).is_dir()]

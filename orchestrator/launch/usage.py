@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.plan.plan import PlannedRun
-from orchestrator.spec.run import Stage
 from orchestrator.store.files import write_json
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.usage import usage_path
@@ -26,7 +25,7 @@ def add_usage(folder: StudyFolder, timed: Iterable[Timed]) -> None:
 
     Only the holder of the launch lock may call it.
     """
-    trained = [t for t in timed if t.run.stage is not Stage.EVALUATE and t.seconds > 0]
+    trained = [t for t in timed if t.run.cost.steps > 0 and t.seconds > 0]
     if not trained:
         return
     flops, seconds, runs = _sums(folder)

@@ -1,7 +1,8 @@
 """Put a value at a dotted place of a frozen settings tree. Pure."""
 
 from dataclasses import dataclass, is_dataclass, replace
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, get_args
 
 from orchestrator.errors import ConfigError
 from orchestrator.spec.codec import Plain, decode, type_hints
@@ -12,8 +13,13 @@ SHORT_NAMES = {
     "text_tokens": "stages.text_pretrain.tokens",
     "image_text_tokens": "stages.image_text_pretrain.tokens",
     "image_ratio": "stages.image_text_pretrain.image_ratio",
+    "instruction_ratio": "stages.image_text_pretrain.instruction_ratio",
+    "captions": "stages.image_text_pretrain.captions",
+    "keep": "stages.filter.keep",
     "learning_rate_rule": "stages.image_text_pretrain.learning_rate.rule",
+    "instructions": "stages.finetune.instructions",
     "epochs": "stages.finetune.epochs",
+    "soup": "stages.average.soup",
 }
 """Axes that have a name of their own, and where their value lies in `Settings`."""
 
@@ -28,6 +34,14 @@ class Change:
     """What YAML gave; checked where it is put."""
 
 
+_SHORT_OF = {place: name for name, place in SHORT_NAMES.items()}
+
+
+def short_name(name: str) -> str:
+    """Return what a place is called for short; its own name where it has no other."""
+    return _SHORT_OF.get(name, name)
+
+
 def full_path(name: str) -> str:
     """Return the dotted place behind a short name; any other name is its own."""
     return SHORT_NAMES.get(name, name)
@@ -39,8 +53,29 @@ def changed(tree: T, path: str, value: object) -> T:
     Raises:
         ConfigError: if the place does not exist or the value does not fit it.
     """
+    return put(tree, path, decoded(type(tree), path, value))
+
+
+def decoded(kind: type, path: str, value: object) -> object:
+    """Turn a plain value into what a place of a tree of this kind holds.
+
+    Raises:
+        ConfigError: if the place does not exist or the value does not fit it.
+    """
     try:
-        return _changed(tree, full_path(path).split("."), value)
+        return decode(_hint(kind, full_path(path)), value)
+    except ConfigError as error:
+        raise ConfigError(error.what, path, error.mend) from error
+
+
+def put(tree: T, path: str, value: object) -> T:
+    """Return the tree with one value replaced by another of the right type.
+
+    Raises:
+        ConfigError: if a stage on the way is not declared, or values do not go together.
+    """
+    try:
+        return _put(tree, full_path(path).split("."), value)
     except ConfigError as error:
         raise ConfigError(error.what, path, error.mend) from error
 
@@ -51,19 +86,18 @@ def value_at(tree: object, path: str) -> object:
     Raises:
         ConfigError: if the place does not exist.
     """
-    for name in full_path(path).split("."):
+    place = full_path(path)
+    _hint(type(tree), place)
+    for name in place.split("."):
         if tree is None:
             return None
-        _check_known(tree, name, path)
         tree = getattr(tree, name)
     return tree
 
 
-def _changed(tree: Any, names: list[str], value: object) -> Any:
-    _check_known(tree, names[0], ".".join(names))
-    hint = _hint(tree, names[0])
+def _put(tree: Any, names: list[str], value: object) -> Any:
     if len(names) == 1:
-        return replace(tree, **{names[0]: decode(hint, value)})
+        return replace(tree, **{names[0]: value})
     inner = getattr(tree, names[0])
     if inner is None:
         raise ConfigError(
@@ -71,15 +105,22 @@ def _changed(tree: Any, names: list[str], value: object) -> Any:
             where=names[0],
             mend=f"declare {names[0]} in the study before changing a value inside it",
         )
-    return replace(tree, **{names[0]: _changed(inner, names[1:], value)})
+    return replace(tree, **{names[0]: _put(inner, names[1:], value)})
 
 
-def _hint(tree: object, name: str) -> Any:
-    return type_hints(type(tree))[name]
+@cache
+def _hint(kind: Any, path: str) -> Any:
+    """Return the declared type at a dotted place; a stage that may be left out counts as there."""
+    for name in path.split("."):
+        members = [kind, *(member for member in get_args(kind) if is_dataclass(member))]
+        kind = next((member for member in members if is_dataclass(member)), kind)
+        _check_known(kind, name, path)
+        kind = type_hints(kind)[name]
+    return kind
 
 
-def _check_known(tree: Any, name: str, path: str) -> None:
-    known = type_hints(type(tree)) if is_dataclass(tree) else {}
+def _check_known(kind: Any, name: str, path: str) -> None:
+    known = type_hints(kind) if is_dataclass(kind) else {}
     if name not in known:
         short = f"; short names: {', '.join(SHORT_NAMES)}" if "stages" in known else ""
         raise ConfigError(

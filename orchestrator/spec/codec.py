@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Protocol, Self, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from orchestrator.errors import ConfigError
 from orchestrator.spec.quantity import parse_count, parse_share
@@ -26,6 +26,19 @@ Scalar = bool | int | float | str
 """A single value."""
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 """What JSON can hold."""
+
+
+class FromPlain(Protocol):
+    """A dataclass that people write in a form of its own, such as `28B`."""
+
+    @classmethod
+    def from_plain(cls, value: object) -> Self:
+        """Read that form.
+
+        Raises:
+            ConfigError: if the value has another form.
+        """
+        ...
 
 
 def decode(kind: type[T], value: object, where: str = "") -> T:
@@ -59,7 +72,7 @@ def encode(value: object) -> Plain:
     if is_dataclass(value) and not isinstance(value, type):
         return {
             name: _encode_as(is_float, getattr(value, name))
-            for name, is_float in _float_fields(type(value))
+            for name, is_float in float_fields(type(value))
         }
     raise TypeError(f"{value!r} of type {type(value).__name__} has no canonical form")
 
@@ -71,7 +84,7 @@ def type_hints(kind: type) -> dict[str, Any]:
 
 
 @cache
-def _float_fields(kind: type) -> tuple[tuple[str, bool], ...]:
+def float_fields(kind: type) -> tuple[tuple[str, bool], ...]:
     """Return each field's name and whether it is declared float, and not also a whole number."""
     hints = type_hints(kind)
     return tuple((name, _only_float(hint)) for name, hint in hints.items())
@@ -99,6 +112,10 @@ def _decode(kind: Any, value: object, where: str) -> object:
     if get_origin(kind) is tuple:
         return _decode_tuple(kind, value, where)
     if isinstance(kind, type) and is_dataclass(kind):
+        if isinstance(value, kind):
+            return value
+        if hasattr(kind, "from_plain"):
+            return _decode_own(cast(type[FromPlain], kind), value, where)
         return _decode_dataclass(kind, value, where)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return _decode_enum(kind, value, where)
@@ -130,9 +147,14 @@ def _decode_tuple(kind: Any, value: object, where: str) -> object:
     return tuple(_decode(item, member, f"{where}[{i}]") for i, (item, member) in enumerate(pairs))
 
 
+def _decode_own(kind: type[FromPlain], value: object, where: str) -> object:
+    try:
+        return kind.from_plain(value)
+    except ConfigError as error:
+        raise ConfigError(error.what, _join(where, error.where), error.mend) from error
+
+
 def _decode_dataclass(kind: type, value: object, where: str) -> object:
-    if isinstance(value, kind):
-        return value
     if not isinstance(value, Mapping):
         raise _wrong_type("a mapping of keys to values", value, where)
     given = cast(Mapping[str, object], value)

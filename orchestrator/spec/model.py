@@ -99,13 +99,31 @@ class Encoder(StrEnum):
     """No encoder: each patch's pixels are the feature."""
     CNN = "cnn"
     """A small convolutional tower that the study trains itself (`tower_pretrain`)."""
+    SIGLIP = "siglip"
+    """SigLIP's vision transformer, with published weights."""
+    SIGLIP_DINOV2 = "siglip_dinov2"
+    """SigLIP's and DINOv2's features side by side, SigLIP's last as in Prismatic."""
+
+
+PUBLISHED_WEIGHTS = {
+    Encoder.SIGLIP: ("google/siglip-so400m-patch14-384",),
+    Encoder.SIGLIP_DINOV2: (
+        "facebook/dinov2-with-registers-large",
+        "google/siglip-so400m-patch14-384",
+    ),
+}
+"""Encoders with published weights, and the hub's names of those that Keh et al. and Prismatic use,
+in the order in which their features are joined."""
 
 
 class Projector(StrEnum):
-    """What turns features into image tokens."""
+    """What turns features into image tokens; hidden widths as in Prismatic."""
 
     LINEAR = "linear"
     MLP = "mlp"
+    """Two layers, the hidden one as wide as the decoder."""
+    FUSED_MLP = "fused_mlp"
+    """Three layers, the first four times as wide as the features."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +138,8 @@ class VisionConfig:
     """What turns pixels into features."""
 
     image_size: int
-    """Side of the square image in pixels. A multiple of `patch_size`."""
+    """Side of the square image in pixels. A multiple of `patch_size`, unless the encoder is a
+    published one: these leave out the pixels beyond the last whole patch."""
 
     patch_size: int
     """Side of one patch in pixels; one patch is one image token."""
@@ -135,10 +154,22 @@ class VisionConfig:
     frozen: bool = True
     """Whether the encoder's weights stay as they are."""
 
+    weights: tuple[str, ...] = ()
+    """Hub names of an encoder's published weights, in the order in which features are joined;
+    empty for `patch` and `cnn`."""
+
     def __post_init__(self) -> None:
         for name in ("image_size", "patch_size", "feature_width"):
             check_at_least(name, getattr(self, name), 1)
-        if self.image_size % self.patch_size:
+        usual = PUBLISHED_WEIGHTS.get(self.encoder, ())
+        if len(self.weights) != len(usual):
+            raise ConfigError(
+                f"encoder {self.encoder} has {len(usual)} towers with published weights, but "
+                f"weights names {len(self.weights)}",
+                where="weights",
+                mend=f"give weights: [{', '.join(usual)}]" if usual else "leave weights out",
+            )
+        if not usual and self.image_size % self.patch_size:
             raise ConfigError(
                 f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}",
                 where="patch_size",

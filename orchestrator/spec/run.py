@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.errors import ConfigError
-from orchestrator.spec.checks import check_at_least, check_positive, check_share
+from orchestrator.spec.checks import check_at_least, check_share
 from orchestrator.spec.model import ModelConfig, VisionConfig
+from orchestrator.spec.optimizer import OptimizerConfig, OptimizerState
 from orchestrator.spec.schedule import Schedule
+from orchestrator.spec.source import DataSource
+from orchestrator.spec.suite import SuiteConfig
 
 
 class Stage(StrEnum):
@@ -19,94 +22,19 @@ class Stage(StrEnum):
     TOWER_PRETRAIN = "tower_pretrain"
     TEXT_PRETRAIN = "text_pretrain"
     IMAGE_TEXT_PRETRAIN = "image_text_pretrain"
+    FILTER = "filter"
     FINETUNE = "finetune"
+    AVERAGE = "average"
     EVALUATE = "evaluate"
 
 
-class Decay(StrEnum):
-    """Which weights are decayed."""
+class Soup(StrEnum):
+    """How members of a model soup are chosen (Wortsman et al. 2022, arXiv:2203.05482)."""
 
-    ALL = "all"
-    """Every weight, as OpenLM does."""
-    MATRICES = "matrices"
-    """Weights of two or more dimensions, as Prismatic does."""
-
-
-class OptimizerState(StrEnum):
-    """What a branch does with its parent's optimizer state."""
-
-    KEEP = "keep"
-    DROP = "drop"
-
-
-class Images(StrEnum):
-    """Which image is shown with a question."""
-
-    GIVEN = "given"
-    """The question's own."""
-    BLIND = "blind"
-    """None."""
-    PERMUTED = "permuted"
-    """Another question's, by a fixed permutation of the benchmark's images."""
-
-
-class SuiteKind(StrEnum):
-    """Which harness runs a suite."""
-
-    TEXT = "text"
-    VISION = "vision"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataSource:
-    """A data set by name and version, such as shapeworld/text at 3f2a90c1."""
-
-    name: str
-    """Collection and part, separated by a slash."""
-    version: str
-    """Names the content: another version is other data."""
-
-    @property
-    def collection(self) -> str:
-        """The part of the name before the first slash."""
-        return self.name.partition("/")[0]
-
-    @property
-    def part(self) -> str:
-        """The part of the name after the first slash; empty for a collection of one part."""
-        return self.name.partition("/")[2]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OptimizerConfig:
-    """AdamW and what goes with it. Defaults: OpenLM's released scaling runs.
-
-    Raises:
-        ConfigError: if a value lies outside the range stated below.
-    """
-
-    beta1: float = 0.9
-    """Decay of the gradient's mean, in [0, 1]."""
-    beta2: float = 0.95
-    """Decay of the squared gradient's mean, in [0, 1]."""
-    eps: float = 1e-8
-    """Added to the denominator. Above 0."""
-    weight_decay: float = 0.033
-    """Decoupled decay, multiplied by the learning rate. At least 0."""
-    decay: Decay = Decay.ALL
-    """Which weights are decayed."""
-    grad_clip: float = 1.0
-    """Largest global L2 norm of the gradient. Above 0."""
-    z_loss: float = 0.0
-    """Weight of the mean squared log-partition, over supervised positions. At least 0."""
-
-    def __post_init__(self) -> None:
-        check_share("beta1", self.beta1)
-        check_share("beta2", self.beta2)
-        check_positive("eps", self.eps)
-        check_at_least("weight_decay", self.weight_decay, 0)
-        check_positive("grad_clip", self.grad_clip)
-        check_at_least("z_loss", self.z_loss, 0)
+    UNIFORM = "uniform"
+    """All of them, equally."""
+    GREEDY = "greedy"
+    """From the best one on, each that does not lower the average's score on `selection`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,11 +139,60 @@ class ImageTextPretrain:
     """`run_id` of the trunk's segment it starts from; None from scratch."""
     tower: str | None
     """`run_id` of the vision tower's training; None if the encoder needs none."""
+    captions_from: str | None = None
+    """`run_id` of the filter that says which of `captions` are read; None for all of them."""
+    instruction_ratio: float = 0.0
+    """Share of the image sequences that are packed instruction rows instead of captioned images,
+    in [0, 1]."""
+    text_seed: int | None = None
+    """Seeds the order of text, where the trunk that began to read it has another seed; None for
+    `seed`."""
+    instructions: DataSource | None = None
+    """LLaVA rows with their images; needed where `instruction_ratio` is above 0."""
 
     def __post_init__(self) -> None:
         check_share("image_ratio", self.image_ratio)
+        check_share("instruction_ratio", self.instruction_ratio)
         check_at_least("text_start", self.text_start, 0)
         check_batches(self.tokens, self.batch_tokens, self.model.seq_len, "tokens")
+        if self.instruction_ratio > 0 and self.instructions is None:
+            raise ConfigError(
+                f"instruction_ratio is {self.instruction_ratio}, but there are no instructions",
+                where="instructions",
+                mend="name the source of instruction rows, or set instruction_ratio to 0",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Keep the captions that a trained model finds least surprising (POINTS, arXiv:2409.04828).
+
+    The result says which samples of `captions` are kept: it copies no image.
+
+    Raises:
+        ConfigError: if `keep` lies outside (0, 1).
+    """
+
+    model: ModelConfig
+    """The decoder of the model that scores."""
+    vision: VisionConfig
+    """How it sees images."""
+    captions: DataSource
+    """Image-caption shards, each caption scored by its perplexity given its image."""
+    keep: float
+    """Share of the captions kept, those of the lowest perplexity, in (0, 1)."""
+    parent: str
+    """`run_id` of the model that scores."""
+    tower: str | None
+    """`run_id` of the vision tower's training; None if the encoder needs none."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.keep < 1:
+            raise ConfigError(
+                f"keep is {self.keep}, outside (0, 1)",
+                where="keep",
+                mend="give the share of captions to keep, such as 20%",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,31 +248,41 @@ class Finetune:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SuiteConfig:
-    """A fixed list of benchmarks, asked in one way.
+class Average:
+    """A model soup: the mean of the weights of runs of one shape.
 
     Raises:
-        ConfigError: if a value lies outside the range stated below.
+        ConfigError: if there are fewer than two members, one twice, or a greedy soup has nothing
+            to choose by.
     """
 
-    name: str
-    """Unique in a study."""
-    kind: SuiteKind
-    """Which harness runs it."""
-    data: DataSource
-    """Where the benchmarks' index files or tasks lie."""
-    benchmarks: tuple[str, ...]
-    """Names of benchmarks (vision) or of the harness's tasks (text)."""
-    images: Images = Images.GIVEN
-    """Which image is shown."""
-    limit: int | None = None
-    """Questions per benchmark, chosen by a stable hash; None for all. At least 1."""
+    model: ModelConfig
+    """The decoder."""
+    vision: VisionConfig | None
+    """How it sees images; None for a soup of text models."""
+    members: tuple[str, ...]
+    """`run_id`s of at least two runs, in the order of the study."""
+    soup: Soup
+    """How members are chosen."""
+    selection: SuiteConfig | None
+    """Held-out suite that a greedy soup ranks by; None for a uniform one."""
+    tower: str | None
+    """`run_id` of the vision tower's training; None if the encoder needs none."""
 
     def __post_init__(self) -> None:
-        if not self.benchmarks:
-            raise ConfigError("a suite has no benchmark", "benchmarks", "name at least one")
-        if self.limit is not None:
-            check_at_least("limit", self.limit, 1)
+        if len(self.members) < 2 or len(set(self.members)) < len(self.members):
+            raise ConfigError(
+                f"a soup of {len(set(self.members))} different models is no average",
+                where="over",
+                mend="give `over` at least two values that lead to different models",
+            )
+        if (self.soup is Soup.GREEDY) != (self.selection is not None):
+            raise ConfigError(
+                f"a {self.soup} soup {'needs' if self.selection is None else 'has no use for'} "
+                "a selection suite",
+                where="selection",
+                mend="name a held-out suite for a greedy soup, and none for a uniform one",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,14 +303,18 @@ class Evaluate:
     """Seeds the permutation of images."""
 
 
-RunConfig = TowerPretrain | TextPretrain | ImageTextPretrain | Finetune | Evaluate
+RunConfig = (
+    TowerPretrain | TextPretrain | ImageTextPretrain | Filter | Finetune | Average | Evaluate
+)
 """What one run is."""
 
 STAGES: dict[Stage, type[RunConfig]] = {
     Stage.TOWER_PRETRAIN: TowerPretrain,
     Stage.TEXT_PRETRAIN: TextPretrain,
     Stage.IMAGE_TEXT_PRETRAIN: ImageTextPretrain,
+    Stage.FILTER: Filter,
     Stage.FINETUNE: Finetune,
+    Stage.AVERAGE: Average,
     Stage.EVALUATE: Evaluate,
 }
 
@@ -332,9 +323,12 @@ STAGE_FUNCTIONS = {stage: f"models.stages:{stage.value}" for stage in Stage}
 """The functions behind the stages, unless a study names its own."""
 
 
+_STAGE_OF = {kind: stage for stage, kind in STAGES.items()}
+
+
 def stage_of(config: RunConfig) -> Stage:
     """Return the stage that a run's config belongs to."""
-    return next(stage for stage, kind in STAGES.items() if isinstance(config, kind))
+    return _STAGE_OF[type(config)]
 
 
 def check_batches(tokens: int, batch_tokens: int, seq_len: int, name: str) -> None:

@@ -6,7 +6,7 @@ cut into segments or how often a run is resumed.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from orchestrator.errors import ConfigError
@@ -20,6 +20,8 @@ class Shape(StrEnum):
     """Linear, reaching `end` at the phase's last step (OpenLM: step s of w has (s + 1) / w)."""
     COSINE = "cosine"
     """Half a cosine, at `start` on the phase's first step."""
+    EXPONENTIAL = "exponential"
+    """A constant factor per step, at `start` on the phase's first step; both ends above 0."""
     LINEAR = "linear"
     """A straight line, at `start` on the phase's first step."""
     CONSTANT = "constant"
@@ -53,6 +55,12 @@ class Phase:
                 where="end",
                 mend="give both the same learning rate, or another shape",
             )
+        if self.shape is Shape.EXPONENTIAL and not min(self.start, self.end) > 0:
+            raise ConfigError(
+                f"an exponential phase goes from {self.start} to {self.end}",
+                where="end",
+                mend="give learning rates above 0, or another shape",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +74,47 @@ class Schedule:
         if not self.phases:
             raise ConfigError("a schedule has no phase", "phases", "give at least one phase")
 
+    @classmethod
+    def flat(cls, learning_rate: float) -> "Schedule":
+        """Return a schedule that stays where it is."""
+        phase = Phase(shape=Shape.CONSTANT, length=1, start=learning_rate, end=learning_rate)
+        return cls(phases=(phase,))
+
     @property
     def length(self) -> int:
         """Tokens (or examples) of all phases."""
         return sum(phase.length for phase in self.phases)
+
+    def until(self, position: int) -> "Schedule":
+        """Return what decides the learning rate of the first `position` tokens, and no more.
+
+        Phases that begin later are left out and a constant one ends there, so that two schedules
+        that agree up to a point are equal up to it.
+
+        Args:
+            position: tokens (or examples), at least 1.
+        """
+        phases: list[Phase] = []
+        begin = 0
+        for phase in self.phases:
+            if begin >= position:
+                break
+            if phase.shape is Shape.CONSTANT and begin + phase.length > position:
+                phase = replace(phase, length=position - begin)
+            phases.append(phase)
+            begin += phase.length
+        return Schedule(phases=tuple(phases))
+
+    def common(self, other: "Schedule") -> int:
+        """Return the tokens (or examples) over which two schedules are the same."""
+        shared = 0
+        for mine, theirs in zip(self.phases, other.phases, strict=False):
+            if mine != theirs:
+                both = {mine.shape, theirs.shape}
+                is_held = both == {Shape.CONSTANT} and mine.start == theirs.start
+                return shared + min(mine.length, theirs.length) if is_held else shared
+            shared += mine.length
+        return shared
 
     def learning_rate(self, position: int, batch: int) -> float:
         """Return the learning rate of one optimizer step.
@@ -94,6 +139,8 @@ def _within(phase: Phase, position: int, batch: int) -> float:
         share = position / phase.length
     if phase.shape is Shape.COSINE:
         return phase.end + 0.5 * (1 + math.cos(math.pi * share)) * (phase.start - phase.end)
+    if phase.shape is Shape.EXPONENTIAL:
+        return phase.start * (phase.end / phase.start) ** share
     return phase.start + share * (phase.end - phase.start)
 
 

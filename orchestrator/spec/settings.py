@@ -1,95 +1,17 @@
 """What a study says about each stage, before it is turned into runs. Pure.
 
 A point of a study's grid is one `Settings`: the defaults of the study with an arm's values put in
-their places. Shares may be written `80%`, counts `28B`.
+their places. Shares may be written `80%`, token budgets `28B` or `20x`.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-from orchestrator.errors import ConfigError
+from orchestrator.spec.axis import AxisLists
 from orchestrator.spec.checks import check_at_least, check_positive, check_share
-from orchestrator.spec.run import OptimizerConfig, OptimizerState
-from orchestrator.spec.schedule import Schedule, rewarm
-
-
-class LearningRateRule(StrEnum):
-    """What a branch's learning rate does with the trunk's. It confounds the cooldown point."""
-
-    INHERITED = "inherited"
-    """Goes on from the trunk's value at the branch point and cools down."""
-    REWARMED = "rewarmed"
-    """Warms up again to `rewarm_peak` (the trunk's own peak if none is given), then cools down."""
-    EQUAL_PEAK = "equal_peak"
-    """Warms up to `equal_peak`, the same for every branch point, then cools down."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LearningRate:
-    """A warm-up from zero, then half a cosine.
-
-    Raises:
-        ConfigError: if a value lies outside the range stated below.
-    """
-
-    peak: float
-    """Largest learning rate. Above 0."""
-    final: float = 0.0
-    """Learning rate at the end. At least 0."""
-    warmup: float = 0.0
-    """Share of the schedule that is warm-up, in [0, 1)."""
-    warmup_steps: int | None = None
-    """Optimizer steps of warm-up, instead of a share. At least 0."""
-
-    def __post_init__(self) -> None:
-        check_positive("peak", self.peak)
-        check_at_least("final", self.final, 0)
-        check_warmup(self.warmup, self.warmup_steps)
-
-    def schedule(self, *, length: int, batch: int) -> Schedule:
-        """Return the schedule over `length` tokens (or examples) in batches of `batch`.
-
-        Raises:
-            ConfigError: if the warm-up is not shorter than the whole.
-        """
-        warmup = warmup_length(self.warmup, self.warmup_steps, length=length, batch=batch)
-        return rewarm(start=0.0, peak=self.peak, final=self.final, warmup=warmup, length=length)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BranchLearningRate:
-    """The learning rate of a branch, by rule.
-
-    Raises:
-        ConfigError: if a value lies outside the range stated below.
-    """
-
-    rule: LearningRateRule
-    """What it does with the trunk's learning rate."""
-    final: float = 0.0
-    """Learning rate at the end. At least 0."""
-    warmup: float = 0.0
-    """Share of the branch that is warm-up under `rewarmed` and `equal_peak`, in [0, 1)."""
-    warmup_steps: int | None = None
-    """Optimizer steps of warm-up, instead of a share. At least 0."""
-    rewarm_peak: float | None = None
-    """Peak under `rewarmed`; None for the trunk's own. Above 0."""
-    equal_peak: float | None = None
-    """Peak under `equal_peak`, which needs one. Above 0."""
-
-    def __post_init__(self) -> None:
-        check_at_least("final", self.final, 0)
-        check_warmup(self.warmup, self.warmup_steps)
-        for name in ("rewarm_peak", "equal_peak"):
-            value = getattr(self, name)
-            if value is not None:
-                check_positive(name, value)
-        if self.rule is LearningRateRule.EQUAL_PEAK and self.equal_peak is None:
-            raise ConfigError(
-                "the rule is equal_peak, but no equal_peak is given",
-                where="equal_peak",
-                mend="add equal_peak: the learning rate that every branch reaches",
-            )
+from orchestrator.spec.optimizer import OptimizerConfig, OptimizerState
+from orchestrator.spec.quantity import TokenBudget
+from orchestrator.spec.rate import BranchLearningRate, LearningRate
+from orchestrator.spec.run import Soup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +40,7 @@ class TextPretrainSettings:
 
     text: str
     """Source of token shards."""
-    tokens: int
+    tokens: TokenBudget
     """Token budget of the whole trunk."""
     batch_tokens: int
     """Tokens per optimizer step."""
@@ -128,6 +50,8 @@ class TextPretrainSettings:
     """Source of held-out token shards."""
     optimizer: OptimizerConfig = OptimizerConfig()
     """AdamW's settings."""
+    seed: int | None = None
+    """The trunk's own seed, for one trunk that serves every seed; None for the point's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +66,7 @@ class ImageTextPretrainSettings:
     """Source of image-caption shards."""
     image_ratio: float
     """Share of the branch's tokens from captioned images, in [0, 1]."""
-    tokens: int
+    tokens: TokenBudget
     """Token budget of the branch."""
     learning_rate: BranchLearningRate
     """By rule."""
@@ -154,9 +78,16 @@ class ImageTextPretrainSettings:
     """AdamW's settings; None for the trunk's."""
     optimizer_state: OptimizerState = OptimizerState.KEEP
     """What happens to the trunk's optimizer state."""
+    text: str | None = None
+    """Source of token shards; None for the trunk's, read on from where the trunk stood."""
+    instruction_ratio: float = 0.0
+    """Share of the image sequences that are of instruction rows, in [0, 1]."""
+    instructions: str | None = None
+    """Source of those rows; None for fine-tuning's."""
 
     def __post_init__(self) -> None:
         check_share("image_ratio", self.image_ratio)
+        check_share("instruction_ratio", self.instruction_ratio)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +115,38 @@ class FinetuneSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilterSettings:
+    """Which captions a branch reads, by a trained model's perplexity.
+
+    The model that scores is a branch of the same trunk and settings on all captions.
+
+    Raises:
+        ConfigError: if `keep` lies outside (0, 1].
+    """
+
+    keep: float
+    """Share of the captions kept, those of the lowest perplexity, in (0, 1]; 1 scores nothing."""
+    model: str | None = None
+    """Name of the model that scores; None for the point's own."""
+
+    def __post_init__(self) -> None:
+        check_positive("keep", self.keep)
+        check_share("keep", self.keep)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AverageSettings:
+    """A soup of fine-tuned models."""
+
+    over: AxisLists
+    """Axes of fine-tuning and the values of the members; the product is taken."""
+    soup: Soup = Soup.UNIFORM
+    """How members are chosen."""
+    selection: str | None = None
+    """Held-out suite that a greedy soup ranks by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateSettings:
     """Which suites are asked."""
 
@@ -201,8 +164,12 @@ class StageSettings:
     """The trunk."""
     image_text_pretrain: ImageTextPretrainSettings | None = None
     """The branch."""
+    filter: FilterSettings | None = None
+    """Choice of captions."""
     finetune: FinetuneSettings | None = None
     """Fine-tuning."""
+    average: AverageSettings | None = None
+    """A soup in the place of one fine-tuned model."""
     evaluate: EvaluateSettings | None = None
     """Evaluation."""
 
@@ -228,27 +195,3 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_share("cooldown_point", self.cooldown_point)
-
-
-def check_warmup(share: float, steps: int | None) -> None:
-    """Refuse a warm-up that is declared twice or outside its range.
-
-    Raises:
-        ConfigError: naming the field.
-    """
-    check_share("warmup", share)
-    if steps is not None:
-        check_at_least("warmup_steps", steps, 0)
-        if share:
-            raise ConfigError(
-                f"the warm-up is declared twice: {share} of the schedule and {steps} steps",
-                where="warmup_steps",
-                mend="keep warmup or warmup_steps, not both",
-            )
-
-
-def warmup_length(share: float, steps: int | None, *, length: int, batch: int) -> int:
-    """Return the warm-up in tokens (or examples), a whole number of steps."""
-    if steps is not None:
-        return steps * batch
-    return round(share * length / batch) * batch

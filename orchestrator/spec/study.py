@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 from orchestrator.errors import ConfigError
+from orchestrator.spec.axis import AxisList
 from orchestrator.spec.change import Change
-from orchestrator.spec.codec import Plain, Scalar
-from orchestrator.spec.identity import run_id
+from orchestrator.spec.codec import Scalar
+from orchestrator.spec.launch import Launch
 from orchestrator.spec.model import ModelConfig, VisionConfig
-from orchestrator.spec.run import RunConfig, Stage, SuiteConfig, stage_of
+from orchestrator.spec.run import Stage
 from orchestrator.spec.settings import Settings
+from orchestrator.spec.suite import SuiteConfig
 
 MODEL_STAGES = (
     Stage.TEXT_PRETRAIN,
@@ -53,16 +55,10 @@ class Collection:
     """Dotted name of the function that makes it; None for published data."""
     options: tuple[tuple[str, Scalar], ...] = ()
     """The recipe's options, sorted by name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AxisList:
-    """A varied key and the values it takes."""
-
-    name: str
-    """Short name or dotted place."""
-    values: tuple[Plain, ...]
-    """At least one."""
+    tokens: int | None = None
+    """Tokens of its text, once through; None where it is not stated. Never part of a name."""
+    may_repeat: bool = False
+    """Whether runs may read its text more than once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +95,8 @@ class Arm:
     """Figures and tables drawn from it."""
     stages: tuple[Stage, ...] = MODEL_STAGES
     """What its models pass through."""
+    group: str | None = None
+    """Arms that are counted together, such as those that reviewers asked for."""
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -132,9 +130,7 @@ class Study:
     """Conditional settings for every arm, applied before the arm's own."""
     functions: tuple[tuple[Stage, str], ...]
     """The function behind each stage, by its dotted name."""
+    launch: Launch
+    """What it says about machines."""
     arms: tuple[Arm, ...]
     """The sub-grids, in the order of the file."""
-
-    def run_id(self, config: RunConfig) -> str:
-        """Name a run of this study."""
-        return run_id(config, dict(self.functions)[stage_of(config)])

@@ -7,7 +7,7 @@ from typing import cast
 
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.plan.plan import MadeData, Plan
-from orchestrator.spec.run import DataSource
+from orchestrator.spec.source import DataSource
 
 COMPLETE = "dataset.json"
 """The file that a finished recipe writes last."""
@@ -28,6 +28,18 @@ def collection_folder(data_root: Path, name: str, version: str) -> Path:
 def is_made(data_root: Path, made: MadeData) -> bool:
     """Return whether a recipe's data is there and whole."""
     return (collection_folder(data_root, made.name, made.version) / COMPLETE).exists()
+
+
+def missing_data(plan: Plan, data_root: Path) -> tuple[str, ...]:
+    """Return what a plan reads that is not there yet, a line each for people."""
+    made = {item.name: item for item in plan.made}
+    unmade = [f"{n} (sweep data make)" for n, item in made.items() if not is_made(data_root, item)]
+    published = [
+        f"{source.name} at version {source.version}"
+        for source in plan.sources
+        if source.collection not in made and not source_folder(data_root, source).is_dir()
+    ]
+    return (*unmade, *published)
 
 
 def ensure_made(plan: Plan, data_root: Path, report: Report) -> tuple[Path, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -18,7 +19,7 @@ from orchestrator.plan.actions import Cause
 from orchestrator.plan.plan import Axis
 from orchestrator.spec.codec import Plain, decode, encode
 from orchestrator.spec.execution import Execution
-from orchestrator.spec.identity import content_name, run_id
+from orchestrator.spec.identity import run_id
 from orchestrator.spec.run import STAGES, RunConfig, Stage
 from orchestrator.store.files import read_json, write_json
 from orchestrator.store.layout import AttemptFolder, RunFolder, StudyFolder
@@ -203,20 +204,23 @@ def read_run(folder: RunFolder) -> RunRecord:
 
 
 def check_run(folder: RunFolder) -> None:
-    """Make sure that `run.json` is this run's, by the hash of its config alone: quick, for many.
+    """Make sure that `run.json` is this run's: quick for a file that was looked at before.
 
     Raises:
         RecordError: if it is missing, damaged, or describes another run than the folder's name.
     """
-    value = _load(folder.run_json)
     try:
-        stage = decode(Stage, value.get("stage"), "stage")
-        function = decode(str, value.get("function"), "function")
-    except ConfigError as error:
-        raise _damaged(folder.run_json, error) from error
-    named = content_name(stage, cast(Plain, value.get("config")), function)
-    if not folder.run_id == value.get("run_id") == named:
-        raise _another_run(folder, str(value.get("run_id")), named)
+        seen = folder.run_json.stat()
+    except OSError:
+        read_run(folder)  # says what is wrong
+        return
+    _check_version(folder.path, seen.st_mtime_ns, seen.st_size)
+
+
+@cache
+def _check_version(folder: Path, changed_ns: int, size: int) -> None:  # noqa: ARG001  (of the file)
+    """Check one version of a file; an error is not remembered."""
+    read_run(RunFolder(folder))
 
 
 def check_empty(folder: RunFolder) -> None:

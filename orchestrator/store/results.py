@@ -23,19 +23,6 @@ from orchestrator.store.records import (
 )
 from orchestrator.store.stage import Measure
 
-AXES = (
-    "model",
-    "encoder",
-    "text_tokens",
-    "cooldown_point",
-    "image_text_tokens",
-    "image_ratio",
-    "learning_rate_rule",
-    "epochs",
-    "seed",
-)
-"""Columns for the study's axes; empty where a stage has no such setting."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultRow:
@@ -48,7 +35,7 @@ class ResultRow:
     stage: str
     """What the run did."""
     axes: dict[str, Scalar | None]
-    """The run's settings, by the names in `AXES`."""
+    """The run's settings, by the columns of the plan; None where a stage has no such setting."""
     arms: str
     """Arms it serves, separated by semicolons."""
     params: int
@@ -93,7 +80,8 @@ def gather(folder: StudyFolder, plan: Plan) -> tuple[ResultRow, ...]:
         if not is_done(run_folder):
             continue
         subject = planned[run.config.parent] if isinstance(run.config, Evaluate) else run
-        rows += _rows(run, subject, totals.get(subject.run_id, Totals()), run_folder)
+        axes = _axes(run, plan)
+        rows += _rows(run, subject, axes, totals.get(subject.run_id, Totals()), run_folder)
     return tuple(rows)
 
 
@@ -104,10 +92,10 @@ def write_tables(folder: StudyFolder, plan: Plan) -> int:
         RecordError: if a finished run's files are damaged.
     """
     rows = [row.flat() for row in gather(folder, plan)]
-    columns = _columns()
+    columns = _columns(plan)
     _write_csv(folder.tables / "results.csv", columns, rows)
     _write_parquet(folder.tables / "results.parquet", columns, rows)
-    _write_csv(folder.tables / "cells.csv", ("arm", "run_id", "stage", *AXES), cells(plan))
+    _write_csv(folder.tables / "cells.csv", ("arm", "run_id", "stage", *plan.columns), cells(plan))
     return len(rows)
 
 
@@ -118,8 +106,8 @@ def cells(plan: Plan) -> list[dict[str, Scalar | None]]:
             "arm": cell.arm,
             "run_id": run.run_id,
             "stage": run.stage.value,
-            **_axes(run),
-            **{axis.name: axis.value for axis in cell.axes if axis.name in AXES},
+            **_axes(run, plan),
+            **{axis.name: axis.value for axis in cell.axes},
         }
         for run in plan.runs
         for cell in run.cells
@@ -127,7 +115,11 @@ def cells(plan: Plan) -> list[dict[str, Scalar | None]]:
 
 
 def _rows(
-    run: PlannedRun, subject: PlannedRun, totals: Totals, folder: RunFolder
+    run: PlannedRun,
+    subject: PlannedRun,
+    axes: dict[str, Scalar | None],
+    totals: Totals,
+    folder: RunFolder,
 ) -> Iterable[ResultRow]:
     hours = _device_hours(folder)
     code = _code(folder)
@@ -136,7 +128,7 @@ def _rows(
             run_id=run.run_id,
             subject=subject.run_id,
             stage=run.stage.value,
-            axes=_axes(run),
+            axes=axes,
             arms=";".join(run.arms),
             params=subject.cost.params,
             params_total=subject.cost.params_total,
@@ -149,9 +141,9 @@ def _rows(
         )
 
 
-def _axes(run: PlannedRun) -> dict[str, Scalar | None]:
+def _axes(run: PlannedRun, plan: Plan) -> dict[str, Scalar | None]:
     known = {axis.name: axis.value for axis in run.axes}
-    return {name: known.get(name) for name in AXES}
+    return {name: known.get(name) for name in plan.columns}
 
 
 def _device_hours(folder: RunFolder) -> float | None:
@@ -169,10 +161,10 @@ def _code(folder: RunFolder) -> str | None:
     return code if isinstance(code, str) else None
 
 
-def _columns() -> tuple[str, ...]:
+def _columns(plan: Plan) -> tuple[str, ...]:
     own = [field.name for field in fields(ResultRow) if field.name not in ("axes", "measure")]
     measured = [field.name for field in fields(Measure)]
-    return (*own[:3], *AXES, *own[3:-2], *measured, *own[-2:])
+    return (*own[:3], *plan.columns, *own[3:-2], *measured, *own[-2:])
 
 
 def _write_csv(

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from orchestrator.spec.execution import Execution
-from orchestrator.spec.run import DataSource, RunConfig
+from orchestrator.spec.run import RunConfig
+from orchestrator.spec.source import DataSource
 from orchestrator.store.layout import RunFolder
 
 

@@ -1,39 +1,40 @@
-"""Read a study from its YAML file, with includes, interpolation and values set from outside.
+"""Read a study from its YAML file: the one place where plain YAML becomes typed values.
 
-The one place where plain YAML becomes typed values. Every refusal names the file and the key.
+Every refusal names the file and the key.
 """
 
+import gc
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import cast
-
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from orchestrator.errors import ConfigError, SweepError
-from orchestrator.plan.cost import ONE_CPU_SLOT
 from orchestrator.plan.plan import Plan
 from orchestrator.plan.planner import plan_study
+from orchestrator.plan.throughput import Machine, WantedLayout, machine
+from orchestrator.spec.axis import AxisList
 from orchestrator.spec.change import Change
 from orchestrator.spec.codec import Plain, Scalar, decode
 from orchestrator.spec.identity import digest
+from orchestrator.spec.launch import Launch, ModelLayout
 from orchestrator.spec.model import ModelConfig, VisionConfig
+from orchestrator.spec.parallel import Parallelism
 from orchestrator.spec.presets import PRESETS
-from orchestrator.spec.run import STAGE_FUNCTIONS, Stage, SuiteConfig
+from orchestrator.spec.run import STAGE_FUNCTIONS, Stage
 from orchestrator.spec.settings import Settings, StageSettings
 from orchestrator.spec.study import (
     MODEL_STAGES,
     Arm,
-    AxisList,
     Collection,
     NamedEncoder,
     NamedModel,
     Override,
     Study,
 )
+from orchestrator.spec.suite import SuiteConfig
 from orchestrator.store.layout import StudyFolder
+from orchestrator.store.profile_file import load_profile
+from orchestrator.store.study_tree import Tree, read_tree
 from orchestrator.store.usage import measured_throughput
 
 KEYS = (
@@ -50,17 +51,16 @@ KEYS = (
     "suites",
     "override",
     "functions",
+    "launch",
     "arms",
 )
 """What a study file may say."""
 
-ARM_KEYS = ("axes", "fixed", "zip", "where", "override", "feeds", "stages")
+ARM_KEYS = ("parent", "axes", "fixed", "zip", "where", "override", "feeds", "stages", "group")
 """What an arm may say."""
 
 RESERVED = ("data", "published")
 """Folders below `results/` that belong to no study."""
-
-Tree = Mapping[str, Plain]
 
 
 def load_study(path: Path, overrides: tuple[str, ...] = ()) -> Study:
@@ -73,7 +73,7 @@ def load_study(path: Path, overrides: tuple[str, ...] = ()) -> Study:
     Raises:
         ConfigError: if the file is missing, empty, no YAML, or says something that does not hold.
     """
-    tree = _read(path, overrides)
+    tree = read_tree(path, overrides)
     try:
         return _study(tree)
     except SweepError as error:
@@ -93,55 +93,69 @@ def load_plan(path: Path, overrides: tuple[str, ...] = (), results: Path = Path(
         PlanError: if its values make no sensible plan.
     """
     study = load_study(path, overrides)
-    measured = measured_throughput(StudyFolder(results / study.name))
+    return plan_for(study, machine_of(study, results), path)
+
+
+def plan_for(study: Study, machine: Machine, path: Path) -> Plan:
+    """Plan a study for a machine.
+
+    Args:
+        study: what is declared.
+        machine: where it is to run.
+        path: the file it was read from, for messages.
+
+    Raises:
+        ConfigError: if the study says something that does not hold.
+        PlanError: if its values make no sensible plan.
+    """
+    collects = gc.isenabled()
+    gc.disable()  # a plan is many small objects and no cycles: looking for these takes a third
     try:
-        return plan_study(study, measured or ONE_CPU_SLOT)
+        return plan_study(study, machine)
     except SweepError as error:
         raise error.within(str(path)) from error
+    finally:
+        if collects:
+            gc.enable()
 
 
-def _read(path: Path, overrides: tuple[str, ...]) -> Tree:
-    loaded = _load_yaml(path)
-    included = cast(object, loaded.get("include", ()))
-    names = [included] if isinstance(included, str) else cast(Sequence[str], included)
-    parts = [_load_yaml(path.parent / name) for name in names]
-    try:
-        values = OmegaConf.from_dotlist(list(overrides))
-        merged = OmegaConf.merge(*parts, loaded, values)
-        tree = OmegaConf.to_container(merged, resolve=True)
-    except (OmegaConfBaseException, YAMLError, ValueError) as error:
-        raise ConfigError(
-            f"the study cannot be put together: {_first_line(error)}",
-            where=str(path),
-            mend="check interpolations (${...}), includes and --set key=value",
-        ) from error
-    return cast(Tree, tree)
+def machine_of(
+    study: Study, results: Path, profile: str | None = None, gpus: int | None = None
+) -> Machine:
+    """Return what a study is planned for: a cluster, or this machine as it was measured.
 
+    Args:
+        study: what is declared.
+        results: folder of results folders, where this machine's finished runs lie.
+        profile: name or file of a cluster profile; None for the study's own.
+        gpus: devices to use at once, instead of the profile's; layouts become no wider.
 
-def _load_yaml(path: Path) -> DictConfig:
-    try:
-        loaded = OmegaConf.load(path)
-    except FileNotFoundError as error:
-        raise ConfigError("there is no such file", str(path), "give a study file") from error
-    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(
-            f"the file is not YAML: {_first_line(error)}", str(path), "mend the file's syntax"
-        ) from error
-    if not isinstance(loaded, DictConfig) or not loaded:
-        raise ConfigError(
-            "the file is empty or holds no keys",
-            where=str(path),
-            mend="declare study, models, stages and arms; sweeps/smoke.yaml is a small example",
+    Raises:
+        ConfigError: if the profile is missing or says something that does not hold.
+    """
+    name = profile or study.launch.profile
+    if name is None:
+        return machine(None, measured_throughput(StudyFolder(results / study.name)))
+    cluster = load_profile(name, Path())
+    if gpus is not None:
+        cluster = replace(cluster, max_gpus=gpus)
+    models = {model.name: model.config for model in study.models}
+    layouts = tuple(
+        WantedLayout(
+            model=models[layout.model],
+            parallelism=replace(
+                layout.parallelism,
+                gpus=_largest_divisor(layout.parallelism.gpus, cluster.gpus_per_job),
+            ),
         )
-    return loaded
+        for layout in study.launch.layouts
+    )
+    return machine(cluster, layouts=layouts)
 
 
-def _first_line(error: Exception) -> str:
-    """Say what a YAML or OmegaConf error says, with its line, and without its many other lines."""
-    mark = getattr(error, "problem_mark", None)
-    place = f" (line {mark.line + 1})" if mark is not None else ""
-    problem = getattr(error, "problem", None) or str(error).strip().split("\n")[0]
-    return f"{problem}{place}"
+def _largest_divisor(number: int, most: int) -> int:
+    """Return the largest divisor that is not above `most`: it divides every batch that fits."""
+    return next(part for part in range(min(number, most), 0, -1) if number % part == 0)
 
 
 def _study(tree: Tree) -> Study:
@@ -166,6 +180,7 @@ def _study(tree: Tree) -> Study:
         ),
         override=_overrides(tree.get("override", []), "override"),
         functions=tuple(functions.items()),
+        launch=_launch(tree),
         arms=_arms(tree),
     )
 
@@ -240,8 +255,7 @@ def _collection(name: str, item: Plain) -> Collection:
     where = f"data.{name}"
     given = dict(_mapping(item, where))
     if "recipe" not in given:
-        _check_keys(given, ("version",), where)
-        return Collection(name=name, version=decode(str, given.get("version"), f"{where}.version"))
+        return decode(Collection, {"name": name, **given}, where)
     recipe = decode(str, given.pop("recipe"), f"{where}.recipe")
     options = tuple(sorted((key, _scalar(value, f"{where}.{key}")) for key, value in given.items()))
     version = digest({"recipe": recipe, "options": dict(options)})
@@ -254,17 +268,64 @@ def _scalar(value: Plain, where: str) -> Scalar:
     raise ConfigError(f"{value!r} is no single value", where, "give a number or a word")
 
 
+def _launch(tree: Tree) -> Launch:
+    given = dict(_named(tree, "launch"))
+    _check_keys(given, ("profile", "layouts"), "launch")
+    profile = given.get("profile")
+    layouts = _mapping(given.get("layouts", {}), "launch.layouts")
+    known = [name for name, _ in _named(tree, "models")]
+    _check_keys(layouts, known, "launch.layouts")
+    return Launch(
+        profile=None if profile is None else decode(str, profile, "launch.profile"),
+        layouts=tuple(
+            ModelLayout(model=name, parallelism=decode(Parallelism, item, f"launch.layouts.{name}"))
+            for name, item in layouts.items()
+        ),
+    )
+
+
 def _arms(tree: Tree) -> tuple[Arm, ...]:
-    arms = tuple(_arm(name, item) for name, item in _named(tree, "arms"))
-    if not arms:
+    declared = {name: _mapping(item, f"arms.{name}") for name, item in _named(tree, "arms")}
+    if not declared:
         raise ConfigError("the study has no arm", "arms", "declare at least one arm with its axes")
-    return arms
+    return tuple(_arm(name, _with_parent(name, declared, ())) for name in declared)
 
 
-def _arm(name: str, item: Plain) -> Arm:
+def _with_parent(name: str, declared: Mapping[str, Tree], below: tuple[str, ...]) -> Tree:
+    """Return an arm on top of the one it stands on: its keys win, its overrides come later.
+
+    What an arm feeds is its own.
+    """
+    own = declared[name]
+    _check_keys(own, ARM_KEYS, f"arms.{name}")
+    if "parent" not in own:
+        return own
+    parent = decode(str, own["parent"], f"arms.{name}.parent")
+    if parent in (name, *below):
+        raise ConfigError(
+            f"arms stand on each other in a circle: {' -> '.join([*below, name, parent])}",
+            where=f"arms.{name}.parent",
+            mend="write out the settings of one of them",
+        )
+    if parent not in declared:
+        raise ConfigError(
+            f"there is no arm {parent!r} to stand on",
+            where=f"arms.{name}.parent",
+            mend=f"choose one of: {', '.join(declared)}",
+        )
+    base = _with_parent(parent, declared, (*below, name))
+    merged: dict[str, Plain] = {**base, **own}
+    for key in ("axes", "fixed"):
+        inherited = _mapping(base.get(key, {}), f"arms.{parent}.{key}")
+        merged[key] = {**inherited, **_mapping(own.get(key, {}), f"arms.{name}.{key}")}
+    overrides = (_sequence(arm.get("override", []), f"arms.{name}.override") for arm in (base, own))
+    merged["override"] = [entry for part in overrides for entry in part]
+    merged["feeds"] = own.get("feeds", [])
+    return merged
+
+
+def _arm(name: str, given: Tree) -> Arm:
     where = f"arms.{name}"
-    given = _mapping(item, where)
-    _check_keys(given, ARM_KEYS, where)
     axes = _mapping(given.get("axes", {}), f"{where}.axes")
     filters = _sequence(given.get("where", []), f"{where}.where")
     try:
@@ -278,6 +339,7 @@ def _arm(name: str, item: Plain) -> Arm:
             ),
             override=_overrides(given.get("override", []), f"{where}.override"),
             feeds=decode(tuple[str, ...], given.get("feeds", []), f"{where}.feeds"),
+            group=decode(str, given["group"], f"{where}.group") if "group" in given else None,
             stages=decode(
                 tuple[Stage, ...], given.get("stages", list(MODEL_STAGES)), f"{where}.stages"
             ),

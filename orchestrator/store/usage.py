@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from orchestrator.plan.cost import Throughput
+from orchestrator.plan.throughput import Throughput, flat
 from orchestrator.store.layout import StudyFolder
 
 USAGE = "usage.json"
@@ -23,9 +23,9 @@ def measured_throughput(folder: StudyFolder) -> Throughput | None:
         return None
     if flops <= 0 or seconds <= 0:
         return None
-    return Throughput(
-        flops_per_second=flops / seconds,
-        source=f"measured: {flops / seconds / 1e9:.3g} GFLOP/s per slot over {runs} finished runs",
+    return flat(
+        flops / seconds,
+        f"measured: {flops / seconds / 1e9:.3g} GFLOP/s per slot over {runs} finished runs",
     )
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.errors import ConfigError
-from orchestrator.spec.quantity import parse_count, parse_share
+from orchestrator.spec.quantity import TokenBudget, parse_count, parse_share
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,29 @@ def test_a_share_needs_its_percent_sign() -> None:
     assert parse_share("0.1 %") == 0.001
     with pytest.raises(ConfigError):
         parse_share("80")
+
+
+@pytest.mark.parametrize(
+    ("written", "tokens"),
+    [
+        (204_800, 204_800),
+        ("204_800", 204_800),
+        ("28B", 28_000_000_500),  # the nearest whole number of steps of 1,500
+        ("20x", 1_000_500),  # 20 x 50,000 parameters
+        ("0.5x", 25_500),  # 25,000 is 16.7 steps
+        ("3e9 FLOP", 10_500),  # 10,000 at 3e5 FLOP a token is 6.7 steps
+    ],
+)
+def test_a_budget_means_whole_steps_where_it_is_a_round_figure(
+    written: int | str, tokens: int
+) -> None:
+    budget = TokenBudget.from_plain(written)
+    resolved = budget.resolved(params=50_000, flops_per_token=3e5, batch_tokens=1_500)
+    assert resolved.count == tokens
+    assert resolved.resolved(params=1, flops_per_token=1, batch_tokens=7) == resolved
+
+
+@pytest.mark.parametrize("written", [True, 1.5, None, "20 x y", "x", 0, "0x", "0 FLOP", "80%", -1])
+def test_what_is_no_budget_is_refused(written: object) -> None:
+    with pytest.raises(ConfigError):
+        TokenBudget.from_plain(written)

@@ -14,8 +14,10 @@ from orchestrator.plan.plan import Axis
 from orchestrator.spec.execution import Execution
 from orchestrator.spec.identity import run_id
 from orchestrator.spec.model import Encoder, VisionConfig
-from orchestrator.spec.run import DataSource, OptimizerConfig, Stage, TowerPretrain
+from orchestrator.spec.optimizer import OptimizerConfig
+from orchestrator.spec.run import Stage, TowerPretrain
 from orchestrator.spec.schedule import Phase, Schedule, Shape
+from orchestrator.spec.source import DataSource
 from orchestrator.store.layout import RunFolder, StudyFolder
 from orchestrator.store.records import (
     DataFolder,
@@ -231,9 +233,10 @@ def test_a_quick_look_sees_another_config_too(folder: RunFolder, config: object)
     check_run(folder)
     value = json.loads(folder.run_json.read_text())
     folder.run_json.write_text(json.dumps({**value, "config": config}))
-    with pytest.raises(RecordError) as caught:
-        check_run(folder)
-    assert caught.value.where == str(folder.run_json)
+    for _ in range(2):  # what is wrong is said each time
+        with pytest.raises(RecordError) as caught:
+            check_run(folder)
+        assert caught.value.where.startswith(str(folder.run_json))
 
 
 def test_another_configs_folder_is_refused(folder: RunFolder) -> None:

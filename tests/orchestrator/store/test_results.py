@@ -10,7 +10,7 @@ from orchestrator.plan.plan import Plan, PlannedRun
 from orchestrator.spec.run import Stage
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.records import write_done, write_result
-from orchestrator.store.results import AXES, cells, gather, write_tables
+from orchestrator.store.results import cells, gather, write_tables
 from orchestrator.store.stage import Measure, StageResult
 from orchestrator.store.study_file import load_plan
 
@@ -84,4 +84,4 @@ def test_cells_place_every_model_in_its_arms(plan: Plan) -> None:
         row["run_id"] for row in rows if row["arm"] == "ratio_after_text"
     }
     assert len(shared) == 1
-    assert all(set(AXES) <= set(row) for row in rows)
+    assert all(set(plan.columns) <= set(row) for row in rows)

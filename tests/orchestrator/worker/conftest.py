@@ -12,8 +12,10 @@ import pytest
 from orchestrator.spec.execution import Execution
 from orchestrator.spec.identity import run_id
 from orchestrator.spec.model import Encoder, VisionConfig
-from orchestrator.spec.run import DataSource, OptimizerConfig, Stage, TowerPretrain
+from orchestrator.spec.optimizer import OptimizerConfig
+from orchestrator.spec.run import Stage, TowerPretrain
 from orchestrator.spec.schedule import Phase, Schedule, Shape
+from orchestrator.spec.source import DataSource
 from orchestrator.store.layout import AttemptFolder, RunFolder
 from orchestrator.store.records import (
     DataFolder,

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.plan.actions import Cause
-from orchestrator.spec.run import DataSource
+from orchestrator.spec.source import DataSource
 from orchestrator.store.layout import RunFolder
 from orchestrator.store.records import is_done, read_exit, read_progress, read_result
 from orchestrator.store.stage import (
