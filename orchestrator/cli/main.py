@@ -6,32 +6,54 @@ import sys
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from orchestrator.errors import SweepError
 
 USER_ERROR = 2
 """Exit code for what a user can mend; 1 is a bug, 0 is done."""
 
-_COMMANDS = ("plan", "launch", "status", "logs", "results", "fit", "figures", "report", "data")
+COMMANDS = {
+    "plan": "Show what a study would run, what it shares, what it costs and how long it takes.",
+    "why": "Say why a run exists: what it serves, needs and saves, and what it is like.",
+    "diff": "Say what study B adds to study A, drops from it and keeps of it.",
+    "launch": "Run a study and stay until it is done. Launching again goes on where it stands.",
+    "status": "Show where a study stands: what is done, running, failed and blocked.",
+    "logs": "Show what a run printed.",
+    "results": "Gather the numbers of finished runs into tables/results.parquet and .csv.",
+    "fit": "Fit the text losses of the study's trunks, with intervals; writes fits/*.json.",
+    "figures": "Draw the study's figures as PNG and PDF, each with its numbers in a CSV beside it.",
+    "report": "Write one HTML page: findings, figures, fits, costs and what is missing.",
+    "data": "Make the data that a study makes itself.",
+}
+"""Subcommands, each with the first sentence of its own help: the list needs no import of them."""
 
 
 class _LazyGroup(TyperGroup):
-    """Imports a subcommand when it is asked for, so that `sweep plan` stays quick."""
+    """Imports a subcommand when it is run, so that the others do not wait for it."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  (Click's signature)
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  (Click's signature)
-        if cmd_name not in _COMMANDS:
-            return None
-        module = importlib.import_module(f"orchestrator.cli.{cmd_name}")
-        command = getattr(module, cmd_name)
-        if isinstance(command, typer.Typer):
-            return typer.main.get_command(command)
-        single = typer.Typer(add_completion=False)
-        single.command(name=cmd_name)(command)
-        return typer.main.get_command(single)
+        """Return a line of the list; `resolve_command` returns what is run."""
+        text = COMMANDS.get(cmd_name)
+        return None if text is None else TyperCommand(name=cmd_name, help=text)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] in COMMANDS:
+            return args[0], _command(args[0]), args[1:]
+        return super().resolve_command(ctx, args)
+
+
+def _command(name: str) -> Any:
+    module = importlib.import_module(f"orchestrator.cli.{name}")
+    command = getattr(module, name)
+    if isinstance(command, typer.Typer):
+        return typer.main.get_command(command)
+    single = typer.Typer(add_completion=False)
+    single.command(name=name)(command)
+    return typer.main.get_command(single)
 
 
 app = typer.Typer(

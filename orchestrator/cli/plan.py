@@ -1,84 +1,107 @@
-"""`sweep plan`: show what a study would run, share and cost. Starts nothing and writes nothing."""
+"""`sweep plan`: show what a study would run, share and cost. Starts nothing."""
 
 import json
+import os
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from orchestrator.plan.plan import Plan
-from orchestrator.spec.run import Stage
+from orchestrator.cli.plan_tables import show
+from orchestrator.errors import ConfigError
+from orchestrator.plan.failures import FailureRates
+from orchestrator.plan.narrow import Part, narrow
+from orchestrator.plan.outlook import outlook
+from orchestrator.store.data_folder import missing_data
+from orchestrator.store.layout import StudyFolder
+from orchestrator.store.plan_csv import plan_csv
 from orchestrator.store.plan_file import run_objects
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.records import is_done
+from orchestrator.store.study_file import load_study, machine_of, plan_for
 
 
-def plan(
+def plan(  # noqa: PLR0913  (Typer declares an option by an argument)
     study: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="the study to plan")],
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a value")
     ] = None,
-    results: Annotated[Path, typer.Option(help="folder of results folders")] = Path("results"),
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="a cluster of slurm/profiles, or a file")
+    ] = None,
+    gpus: Annotated[
+        int | None, typer.Option(min=1, help="devices to plan for, instead of the profile's")
+    ] = None,
+    arm: Annotated[list[str] | None, typer.Option(help="only this arm")] = None,
+    figure: Annotated[
+        list[str] | None, typer.Option(help="only what this figure or table needs: 5, table_7")
+    ] = None,
+    model: Annotated[list[str] | None, typer.Option(help="only this model")] = None,
+    failures: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATES",
+            help="simulate failures: `published`, or node_mtbf_hours=1000,"
+            "preemptions_per_job_hour=0.01,requeue_delay_hours=0.1,checkpoint_interval_hours=0.5",
+        ),
+    ] = None,
+    graph: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="draw the runs: .dot, .svg or .png")
+    ] = None,
+    gantt: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="draw the simulated schedule: .svg or .png")
+    ] = None,
+    grid: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="draw the cells of each arm: .svg or .png")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object per run")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="one line per run")] = False,
+    results: Annotated[Path, typer.Option(help="folder of results folders")] = Path("results"),
+    data: Annotated[Path | None, typer.Option(help="folder of data collections")] = None,
 ) -> None:
-    """Show what a study would run, what it shares and what it costs, without running it.
+    """Show what a study would run, what it shares, what it costs and how long it takes.
 
-    Example: sweep plan sweeps/demo.yaml --set stages.finetune.epochs=1
+    Example: sweep plan sweeps/paper.yaml --figure 5 --profile a100
     """
-    planned = load_plan(study, tuple(overrides or ()), results)
+    declared = load_study(study, tuple(overrides or ()))
+    machine = machine_of(declared, results, profile, gpus)
+    planned = plan_for(declared, machine, study)
+    if arm or figure or model:
+        part = Part(arms=tuple(arm or ()), figures=tuple(figure or ()), models=tuple(model or ()))
+        planned = narrow(planned, part)
     if as_json:
-        for run in run_objects(planned):
-            typer.echo(json.dumps(run))
-        return
-    console = Console()
-    console.print(f"[bold]{planned.study}[/bold]  {planned.about}")
-    console.print(_stage_table(planned))
-    console.print(_arm_table(planned))
-    console.print(_saving_line(planned))
+        print("\n".join(json.dumps(run) for run in run_objects(planned)))
+    elif as_csv:
+        print(plan_csv(planned), end="")
+    else:
+        seen = outlook(planned, machine, gpus or os.cpu_count() or 1, _rates(failures))
+        folder = StudyFolder(results / planned.study)
+        done = sum(is_done(folder.run(run.run_id)) for run in planned.runs)
+        missing = missing_data(planned, data or results / "data")
+        show(Console(), planned, seen, missing, done)
+    if graph or gantt or grid:
+        from orchestrator.cli.plan_pictures import Pictures, draw  # here: it loads the launcher
+
+        pictures = Pictures(graph=graph, gantt=gantt, grid=grid)
+        for path in draw(planned, machine, pictures, StudyFolder(results / planned.study)):
+            typer.echo(f"written to {path}", err=True)
 
 
-def _stage_table(planned: Plan) -> Table:
-    table = Table(title="by stage", title_justify="left")
-    for name in ("stage", "runs", "tokens", "images", "PFLOP", "device hours", "checkpoints"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
-    for stage in Stage:
-        costs = [run.cost for run in planned.runs if run.stage is stage]
-        if costs:
-            table.add_row(
-                stage.value,
-                f"{len(costs):,}",
-                f"{sum(cost.tokens for cost in costs):,}",
-                f"{sum(cost.image_tokens for cost in costs):,}",
-                f"{sum(cost.flops for cost in costs) / 1e15:,.3g}",
-                f"{sum(cost.device_hours for cost in costs):,.2f}",
-                f"{sum(cost.checkpoint_bytes for cost in costs) / 2**20:,.1f} MiB",
-            )
-    return table
-
-
-def _arm_table(planned: Plan) -> Table:
-    table = Table(title="by arm", title_justify="left")
-    table.add_column("arm")
-    table.add_column("models", justify="right")
-    table.add_column("runs", justify="right")
-    table.add_column("feeds")
-    names = dict.fromkeys(arm for run in planned.runs for arm in run.arms)
-    for name in names:
-        models = sum(any(cell.arm == name for cell in run.cells) for run in planned.runs)
-        runs = sum(name in run.arms for run in planned.runs)
-        feeds = ", ".join(feed.name for feed in planned.feeds if name in feed.arms)
-        table.add_row(name, f"{models:,}", f"{runs:,}", feeds)
-    return table
-
-
-def _saving_line(planned: Plan) -> str:
-    done_once = sum(run.cost.tokens for run in planned.runs)
-    saving = planned.saving
-    share = saving.tokens / (saving.tokens + done_once) if saving.tokens else 0.0
-    hours = sum(run.cost.device_hours for run in planned.runs)
-    return (
-        f"{len(planned.runs):,} runs, {hours:,.2f} device hours ({planned.throughput}).\n"
-        f"Sharing saves {saving.tokens:,} training tokens ({share:.0%}) and "
-        f"{saving.device_hours:,.2f} device hours against training every model on its own."
-    )
+def _rates(given: str | None) -> FailureRates | None:
+    """Read `name=value,...`; `published` stands for the defaults."""
+    if given is None:
+        return None
+    names = [field.name for field in fields(FailureRates)]
+    rates: dict[str, float] = {}
+    for part in [] if given == "published" else given.split(","):
+        name, _, value = part.partition("=")
+        try:
+            rates[names[names.index(name.strip())]] = float(value)
+        except ValueError as error:
+            raise ConfigError(
+                f"{part!r} is no rate of failure",
+                where="--failures",
+                mend=f"give `published`, or name=number with names from: {', '.join(names)}",
+            ) from error
+    return FailureRates(**rates)

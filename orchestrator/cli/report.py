@@ -16,7 +16,7 @@ def report(
     ),
     seed: Annotated[int, typer.Option(help="seeds the bootstrap of findings")] = 0,
 ) -> None:
-    """Write one self-contained HTML page: findings, figures, fits, costs and what is missing.
+    """Write one HTML page: findings, figures, fits, costs and what is missing.
 
     Run `sweep results` and `sweep fit` before it. Example: sweep report sweeps/demo.yaml
     """

@@ -179,7 +179,7 @@ def critical_hours(plan: Plan, observed: Mapping[str, Observed]) -> dict[str, fl
     children = _children(plan)
     hours: dict[str, float] = {}
     for run in reversed(plan.runs):
-        own = 0.0 if observed[run.run_id].state is State.DONE else run.cost.device_hours
+        own = 0.0 if observed[run.run_id].state is State.DONE else run.cost.wall_hours
         hours[run.run_id] = own + max((hours[child] for child in children[run.run_id]), default=0.0)
     return hours
 

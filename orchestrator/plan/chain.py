@@ -1,86 +1,116 @@
 """From one point of a grid to the runs it needs, from vision tower to evaluations. Pure."""
 
+import itertools
 from dataclasses import dataclass
 from typing import TypeVar
 
 from orchestrator.errors import ConfigError, PlanError
-from orchestrator.spec.model import Encoder, ModelConfig, VisionConfig
+from orchestrator.plan.memo import Memo
+from orchestrator.plan.reading import check_mixture, check_reading
+from orchestrator.plan.sources import Sources
+from orchestrator.spec.change import changed
+from orchestrator.spec.identity import Namer
+from orchestrator.spec.model import Encoder, VisionConfig
+from orchestrator.spec.rate import branch_schedule
 from orchestrator.spec.run import (
-    DataSource,
+    Average,
     Evaluate,
+    Filter,
     Finetune,
     ImageTextPretrain,
     RunConfig,
+    Soup,
     Stage,
-    SuiteConfig,
-    SuiteKind,
     TextPretrain,
     TowerPretrain,
     check_batches,
 )
-from orchestrator.spec.schedule import Schedule, continue_from, rewarm
-from orchestrator.spec.settings import (
-    BranchLearningRate,
-    LearningRateRule,
-    Settings,
-    warmup_length,
-)
-from orchestrator.spec.study import Study
+from orchestrator.spec.schedule import Schedule
+from orchestrator.spec.settings import Settings, TextPretrainSettings
+from orchestrator.spec.source import DataSource
+from orchestrator.spec.study import NamedModel, Study
+from orchestrator.spec.suite import SuiteConfig, SuiteKind
 
 T = TypeVar("T")
+
+_SEEING = {Stage.IMAGE_TEXT_PRETRAIN, Stage.FINETUNE}
+"""Stages whose models see images."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A run with its name."""
+
+    run_id: str
+    """Content-derived name."""
+    config: RunConfig
+    """What identifies it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """The runs of one point; a stage that the point skips is None."""
+    """The runs of one point, parents first."""
 
-    tower: TowerPretrain | None
-    """The vision tower."""
-    segment: TextPretrain | None
-    """The trunk, up to where this point leaves it."""
-    branch: ImageTextPretrain | None
-    """Image-text pre-training."""
-    finetune: Finetune | None
-    """Fine-tuning."""
-    evaluations: tuple[Evaluate, ...]
-    """Suites asked of the model at the end."""
-
-    @property
-    def subject(self) -> TextPretrain | ImageTextPretrain | Finetune:
-        """The model that the point is about: its last training run."""
-        last = self.finetune or self.branch or self.segment
-        assert last is not None, "build_chain refuses points without training"
-        return last
+    runs: tuple[Named, ...]
+    """Each once."""
+    subject: Named
+    """The model that the point is about: its last run that makes one."""
 
 
-def build_chain(study: Study, stages: tuple[Stage, ...], settings: Settings) -> Chain:
-    """Return the runs that one point needs.
+class Chains:
+    """Puts together the runs of a study's points; what points share is made once."""
 
-    Raises:
-        ConfigError: if a stage, model, encoder, suite or collection is not declared, or a budget
-            is no whole number of steps.
-        PlanError: if the point trains nothing.
-    """
-    return _Builder(study, stages, settings).chain()
+    def __init__(self, study: Study, memo: Memo) -> None:
+        self.study = study
+        self.memo = memo
+        self.sources = Sources(study)
+        self.models = {model.name: model for model in study.models}
+        self.encoders = {encoder.name: encoder.config for encoder in study.encoders}
+        self.suites = {suite.name: suite for suite in study.suites}
+        self._namer = Namer(dict(study.functions))
+
+    def named(self, config: RunConfig) -> Named:
+        """Name a run."""
+        return Named(run_id=self._namer.run_id(config), config=config)
+
+    def model(self, settings: Settings) -> NamedModel:
+        """Return the model of a point."""
+        return self.models[settings.model or ""]
+
+    def of(self, stages: tuple[Stage, ...], settings: Settings) -> Chain:
+        """Return the runs that one point needs.
+
+        Args:
+            stages: what its model goes through.
+            settings: what holds there, budgets resolved.
+
+        Raises:
+            ConfigError: if a stage, model, encoder, suite or collection is not declared, or a
+                budget is no whole number of steps.
+            PlanError: if the point trains nothing, or its values do not go together.
+        """
+        return _Point(self, stages, settings).chain()
 
 
-class _Builder:
+class _Point:
     """Holds one point while its chain is put together, parents first."""
 
-    def __init__(self, study: Study, stages: tuple[Stage, ...], settings: Settings) -> None:
-        self.study = study
+    def __init__(self, chains: Chains, stages: tuple[Stage, ...], settings: Settings) -> None:
+        self.chains = chains
+        self.memo = chains.memo
         self.stages = stages
         self.settings = settings
-        models = {model.name: model.config for model in study.models}
-        self.model: ModelConfig = models[settings.model or ""]
+        self.model = chains.model(settings).config
+        self.runs: list[Named] = []
+        self.vision = self._vision()
+        self.tower: Named | None = None
 
     def chain(self) -> Chain:
-        segment = self.segment()
-        vision = self.vision()
-        tower = self.tower(vision)
-        branch = self.branch(segment, vision, tower)
-        finetune = self.finetune(branch or segment, vision, tower)
-        subject = finetune or branch or segment
+        segment = self._kept(self._segment())
+        self.tower = self._kept(self._tower())
+        branch = self._kept(self._branch(segment))
+        subject = self._average(branch or segment)
+        subject = subject or self._kept(self.finetune(branch or segment)) or branch or segment
         if subject is None:
             raise PlanError(
                 f"cooldown_point {self.settings.cooldown_point} of model {self.settings.model} "
@@ -88,62 +118,70 @@ class _Builder:
                 where="arms",
                 mend="add image_text_pretrain to the arm's stages, or a cooldown point above 0",
             )
-        sees = vision if not isinstance(subject, TextPretrain) else None
-        evaluations = self.evaluations(subject, sees, tower if sees else None)
-        return Chain(
-            tower=tower,
-            segment=segment,
-            branch=branch,
-            finetune=finetune,
-            evaluations=evaluations,
+        self.runs += self._evaluations(subject)
+        return Chain(runs=tuple(self.runs), subject=subject)
+
+    def _kept(self, run: Named | None) -> Named | None:
+        if run is not None:
+            self.runs.append(run)
+        return run
+
+    def _segment(self) -> Named | None:
+        if not {Stage.TEXT_PRETRAIN, Stage.IMAGE_TEXT_PRETRAIN} & set(self.stages):
+            return None
+        settings = self.settings
+        trunk = self._trunk()
+        return self.memo.once(
+            lambda: self._new_segment(trunk),
+            "segment",
+            *(self.model, trunk, settings.cooldown_point, settings.seed),
         )
 
-    def segment(self) -> TextPretrain | None:
-        wants_branch = Stage.IMAGE_TEXT_PRETRAIN in self.stages
-        if Stage.TEXT_PRETRAIN not in self.stages and not wants_branch:
-            return None
-        end = self.branch_point()
+    def _new_segment(self, trunk: TextPretrainSettings) -> Named | None:
+        end = self._branch_point(trunk)
         if end == 0:
             return None
-        trunk = self.declared(self.settings.stages.text_pretrain, Stage.TEXT_PRETRAIN)
-        return TextPretrain(
-            model=self.model,
-            text=self.source(trunk.text, "stages.text_pretrain.text"),
-            val_text=self.optional_source(trunk.val_text, "stages.text_pretrain.val_text"),
-            end_tokens=end,
-            batch_tokens=trunk.batch_tokens,
-            schedule=self.trunk_schedule(),
-            optimizer=trunk.optimizer,
-            seed=self.settings.seed,
-        )
-
-    def branch_point(self) -> int:
-        """Tokens of the trunk at the cooldown point, the nearest whole number of steps."""
-        trunk = self.declared(self.settings.stages.text_pretrain, Stage.TEXT_PRETRAIN)
-        seq_len = self.model.seq_len
+        text = self.chains.sources.at(trunk.text, "stages.text_pretrain.text")
+        check_reading(self.chains.study, text, end, "stages.text_pretrain.tokens")
         try:
-            check_batches(trunk.tokens, trunk.batch_tokens, seq_len, "tokens")
+            config = TextPretrain(
+                model=self.model,
+                text=text,
+                val_text=self.chains.sources.optional(trunk.val_text, "stages.text_pretrain"),
+                end_tokens=end,
+                batch_tokens=trunk.batch_tokens,
+                schedule=_trunk_schedule(trunk).until(end),
+                optimizer=trunk.optimizer,
+                seed=self.settings.seed if trunk.seed is None else trunk.seed,
+            )
         except ConfigError as error:
             raise error.within("stages.text_pretrain") from error
-        steps = round(self.settings.cooldown_point * trunk.tokens / trunk.batch_tokens)
+        return self.chains.named(config)
+
+    def _branch_point(self, trunk: TextPretrainSettings) -> int:
+        """Tokens of the trunk at the cooldown point, the nearest whole number of steps."""
+        tokens = trunk.tokens.count
+        try:
+            check_batches(tokens, trunk.batch_tokens, self.model.seq_len, "tokens")
+        except ConfigError as error:
+            raise error.within("stages.text_pretrain") from error
+        steps = round(self.settings.cooldown_point * tokens / trunk.batch_tokens)
         if steps == 0 and self.settings.cooldown_point > 0:
             raise PlanError(
                 f"cooldown_point {self.settings.cooldown_point} is less than one step of the "
-                f"trunk's {trunk.tokens // trunk.batch_tokens}",
+                f"trunk's {tokens // trunk.batch_tokens}",
                 where="cooldown_point",
                 mend="choose a later point, or 0 for training from scratch",
             )
         return steps * trunk.batch_tokens
 
-    def trunk_schedule(self) -> Schedule:
-        trunk = self.declared(self.settings.stages.text_pretrain, Stage.TEXT_PRETRAIN)
-        return trunk.learning_rate.schedule(length=trunk.tokens, batch=trunk.batch_tokens)
+    def _trunk(self) -> TextPretrainSettings:
+        return _declared(self.settings.stages.text_pretrain, Stage.TEXT_PRETRAIN)
 
-    def vision(self) -> VisionConfig | None:
-        if not {Stage.IMAGE_TEXT_PRETRAIN, Stage.FINETUNE} & set(self.stages):
+    def _vision(self) -> VisionConfig | None:
+        if not _SEEING & set(self.stages):
             return None
-        encoders = {encoder.name: encoder.config for encoder in self.study.encoders}
-        name = self.settings.encoder
+        name, encoders = self.settings.encoder, self.chains.encoders
         if name is None or name not in encoders:
             raise ConfigError(
                 "no encoder is chosen" if name is None else f"encoder {name!r} is not declared",
@@ -152,180 +190,240 @@ class _Builder:
             )
         return encoders[name]
 
-    def tower(self, vision: VisionConfig | None) -> TowerPretrain | None:
+    def _tower(self) -> Named | None:
+        vision = self.vision
         if vision is None or vision.encoder is not Encoder.CNN:
             return None
-        tower = self.declared(self.settings.stages.tower_pretrain, Stage.TOWER_PRETRAIN)
-        where = "stages.tower_pretrain"
-        return TowerPretrain(
-            vision=vision,
-            scenes=self.source(tower.scenes, f"{where}.scenes"),
-            steps=tower.steps,
-            batch_images=tower.batch_images,
-            schedule=tower.learning_rate.schedule(
-                length=tower.steps * tower.batch_images, batch=tower.batch_images
+        tower = _declared(self.settings.stages.tower_pretrain, Stage.TOWER_PRETRAIN)
+        where, sources = "stages.tower_pretrain", self.chains.sources
+        return self.memo.once(
+            lambda: self.chains.named(
+                TowerPretrain(
+                    vision=vision,
+                    scenes=sources.at(tower.scenes, f"{where}.scenes"),
+                    steps=tower.steps,
+                    batch_images=tower.batch_images,
+                    schedule=tower.learning_rate.schedule(
+                        length=tower.steps * tower.batch_images, batch=tower.batch_images
+                    ),
+                    optimizer=tower.optimizer,
+                    features_of=tuple(
+                        sources.at(name, f"{where}.features_of") for name in tower.features_of
+                    ),
+                    seed=tower.seed,
+                )
             ),
-            optimizer=tower.optimizer,
-            features_of=tuple(
-                self.source(name, f"{where}.features_of") for name in tower.features_of
-            ),
-            seed=tower.seed,
+            *("tower", vision, tower),
         )
 
-    def branch(
-        self,
-        segment: TextPretrain | None,
-        vision: VisionConfig | None,
-        tower: TowerPretrain | None,
-    ) -> ImageTextPretrain | None:
+    def _branch(self, segment: Named | None) -> Named | None:
         if Stage.IMAGE_TEXT_PRETRAIN not in self.stages:
             return None
-        assert vision is not None, "a branch has an encoder, see vision()"
-        settings = self.declared(
-            self.settings.stages.image_text_pretrain, Stage.IMAGE_TEXT_PRETRAIN
+        chosen = self.settings.stages.filter
+        every = self._branch_on(segment, None)
+        if chosen is None or chosen.keep == 1:
+            return every
+        config = every.config
+        assert isinstance(config, ImageTextPretrain)
+        kept = self.memo.once(
+            lambda: self.chains.named(
+                Filter(
+                    model=config.model,
+                    vision=config.vision,
+                    captions=config.captions,
+                    keep=chosen.keep,
+                    parent=every.run_id,
+                    tower=config.tower,
+                )
+            ),
+            *("filter", every, chosen),
         )
-        trunk = self.declared(self.settings.stages.text_pretrain, Stage.TEXT_PRETRAIN)
-        start = segment.end_tokens if segment else 0
+        self.runs += [every, kept]
+        return self._branch_on(segment, kept)
+
+    def _branch_on(self, segment: Named | None, kept: Named | None) -> Named:
+        """Return the branch that reads all captions, or those that a filter kept."""
+        settings = _declared(self.settings.stages.image_text_pretrain, Stage.IMAGE_TEXT_PRETRAIN)
+        parts = (self.model, self.vision, self._trunk(), settings, self.settings.seed)
+        rows = self.settings.stages.finetune if settings.instruction_ratio > 0 else None
+        return self.memo.once(
+            lambda: self._new_branch(segment, kept), "branch run", segment, kept, rows, *parts
+        )
+
+    def _new_branch(self, segment: Named | None, kept: Named | None) -> Named:
         where = "stages.image_text_pretrain"
-        batch = settings.batch_tokens or trunk.batch_tokens
+        settings = _declared(self.settings.stages.image_text_pretrain, Stage.IMAGE_TEXT_PRETRAIN)
+        trunk, sources = self._trunk(), self.chains.sources
+        position = self._branch_point(trunk) if segment else 0
+        is_trunks_text = settings.text in (None, trunk.text)
+        assert self.vision is not None, "a branch has an encoder, see _vision()"
         try:
-            return ImageTextPretrain(
+            config = ImageTextPretrain(
                 model=self.model,
-                vision=vision,
-                text=self.source(trunk.text, "stages.text_pretrain.text"),
-                captions=self.source(settings.captions, f"{where}.captions"),
-                val_text=self.optional_source(trunk.val_text, "stages.text_pretrain.val_text"),
-                val_captions=self.optional_source(settings.val_captions, f"{where}.val_captions"),
+                vision=self.vision,
+                text=sources.at(settings.text or trunk.text, f"{where}.text"),
+                captions=sources.at(settings.captions, f"{where}.captions"),
+                val_text=sources.optional(trunk.val_text, "stages.text_pretrain.val_text"),
+                val_captions=sources.optional(settings.val_captions, f"{where}.val_captions"),
                 image_ratio=settings.image_ratio,
-                tokens=settings.tokens,
-                text_start=start,
-                batch_tokens=batch,
+                tokens=settings.tokens.count,
+                text_start=position if is_trunks_text else 0,
+                batch_tokens=settings.batch_tokens or trunk.batch_tokens,
                 schedule=branch_schedule(
-                    self.trunk_schedule(),
+                    _trunk_schedule(trunk),
                     settings.learning_rate,
-                    position=start,
-                    length=settings.tokens,
-                    batch=batch,
+                    position=position,
+                    length=settings.tokens.count,
+                    batch=settings.batch_tokens or trunk.batch_tokens,
                 ),
                 optimizer=settings.optimizer or trunk.optimizer,
                 optimizer_state=settings.optimizer_state,
                 seed=self.settings.seed,
-                trunk=self.study.run_id(segment) if segment else None,
-                tower=self.study.run_id(tower) if tower else None,
+                text_seed=None if trunk.seed == self.settings.seed else trunk.seed,
+                trunk=segment.run_id if segment else None,
+                tower=self.tower.run_id if self.tower else None,
+                captions_from=kept.run_id if kept else None,
+                instruction_ratio=settings.instruction_ratio,
+                instructions=self._mixed_instructions(),
             )
         except ConfigError as error:
             raise error.within(where) from error
+        check_mixture(self.chains.study, config)
+        return self.chains.named(config)
 
-    def finetune(
-        self,
-        parent: ImageTextPretrain | TextPretrain | None,
-        vision: VisionConfig | None,
-        tower: TowerPretrain | None,
-    ) -> Finetune | None:
+    def _mixed_instructions(self) -> DataSource | None:
+        branch, finetune = self.settings.stages.image_text_pretrain, self.settings.stages.finetune
+        if branch is None or branch.instruction_ratio == 0:
+            return None
+        name = branch.instructions or (finetune.instructions if finetune else None)
+        return self.chains.sources.optional(name, "stages.image_text_pretrain.instructions")
+
+    def finetune(self, parent: Named | None) -> Named | None:
         if Stage.FINETUNE not in self.stages or parent is None:
             return None
-        assert vision is not None, "fine-tuning has an encoder, see vision()"
-        settings = self.declared(self.settings.stages.finetune, Stage.FINETUNE)
+        settings = _declared(self.settings.stages.finetune, Stage.FINETUNE)
         if settings.epochs == 0:
             return None
+        return self.memo.once(
+            lambda: self._new_finetune(parent),
+            *("finetune", parent, settings, self.settings.seed, self.vision),
+        )
+
+    def _new_finetune(self, parent: Named) -> Named:
+        settings = _declared(self.settings.stages.finetune, Stage.FINETUNE)
+        before = parent.config
+        assert isinstance(before, TextPretrain | ImageTextPretrain)
+        assert self.vision is not None, "fine-tuning has an encoder, see _vision()"
         try:
-            return Finetune(
+            config = Finetune(
                 model=self.model,
-                vision=vision,
-                instructions=self.source(settings.instructions, "instructions"),
+                vision=self.vision,
+                instructions=self.chains.sources.at(settings.instructions, "instructions"),
                 examples=settings.examples,
                 epochs=settings.epochs,
                 batch_examples=settings.batch_examples,
-                val_text=parent.val_text,
-                val_captions=None if isinstance(parent, TextPretrain) else parent.val_captions,
+                val_text=before.val_text,
+                val_captions=None if isinstance(before, TextPretrain) else before.val_captions,
                 schedule=settings.learning_rate.schedule(
                     length=settings.examples * settings.epochs, batch=settings.batch_examples
                 ),
                 optimizer=settings.optimizer,
                 seed=self.settings.seed,
-                parent=self.study.run_id(parent),
-                tower=self.study.run_id(tower) if tower else None,
+                parent=parent.run_id,
+                tower=self.tower.run_id if self.tower else None,
             )
         except ConfigError as error:
             raise error.within("stages.finetune") from error
+        return self.chains.named(config)
 
-    def evaluations(
-        self, subject: RunConfig, vision: VisionConfig | None, tower: TowerPretrain | None
-    ) -> tuple[Evaluate, ...]:
+    def _average(self, parent: Named | None) -> Named | None:
+        """Return a soup of the fine-tuned models that the axes `over` lead to."""
+        if Stage.AVERAGE not in self.stages:
+            return None
+        settings = _declared(self.settings.stages.average, Stage.AVERAGE)
+        names = [axis.name for axis in settings.over.axes]
+        members: list[Named] = []
+        for values in itertools.product(*(axis.values for axis in settings.over.axes)):
+            own = self.settings
+            try:
+                for name, value in zip(names, values, strict=True):
+                    own = changed(own, name, value)
+            except ConfigError as error:
+                raise error.within("stages.average.over") from error
+            member = _Point(self.chains, self.stages, own)
+            member.tower = self.tower
+            tuned = member.finetune(parent)
+            if tuned is None or own.model != self.settings.model:
+                raise PlanError(
+                    f"a soup is of fine-tuned models, but {dict(zip(names, values, strict=True))} "
+                    "leads to none",
+                    where="stages.average.over",
+                    mend="vary settings of fine-tuning alone, with at least one epoch",
+                )
+            members.append(tuned)
+        self.runs += members
+        greedy = settings.soup is Soup.GREEDY
+        chosen = self._suite(settings.selection or "", "average.selection") if greedy else None
+        try:
+            config = Average(
+                model=self.model,
+                vision=self.vision,
+                members=tuple(member.run_id for member in members),
+                soup=settings.soup,
+                selection=chosen,
+                tower=self.tower.run_id if self.tower else None,
+            )
+        except ConfigError as error:
+            raise error.within("stages.average") from error
+        return self._kept(self.chains.named(config))
+
+    def _evaluations(self, subject: Named) -> tuple[Named, ...]:
         if Stage.EVALUATE not in self.stages:
             return ()
-        settings = self.declared(self.settings.stages.evaluate, Stage.EVALUATE)
-        suites = [self.suite(name) for name in settings.suites]
-        return tuple(
-            Evaluate(
-                model=self.model,
-                vision=vision,
-                suite=suite,
-                parent=self.study.run_id(subject),
-                tower=self.study.run_id(tower) if tower else None,
-                seed=self.settings.seed,
+        settings = _declared(self.settings.stages.evaluate, Stage.EVALUATE)
+        return self.memo.once(
+            lambda: tuple(self._new_evaluations(subject, settings.suites)),
+            *("evaluations", subject, settings, self.settings.seed),
+        )
+
+    def _new_evaluations(self, subject: Named, suites: tuple[str, ...]) -> list[Named]:
+        vision = None if isinstance(subject.config, TextPretrain) else self.vision
+        asked = [self._suite(name, "evaluate.suites") for name in suites]
+        return [
+            self.chains.named(
+                Evaluate(
+                    model=self.model,
+                    vision=vision,
+                    suite=suite,
+                    parent=subject.run_id,
+                    tower=self.tower.run_id if self.tower and vision else None,
+                    seed=self.settings.seed,
+                )
             )
-            for suite in suites
+            for suite in asked
             if suite.kind is SuiteKind.TEXT or vision is not None
-        )
+        ]
 
-    def suite(self, name: str) -> SuiteConfig:
-        for suite in self.study.suites:
-            if suite.name == name:
-                return suite
-        raise ConfigError(
-            f"suite {name!r} is not declared",
-            where="stages.evaluate.suites",
-            mend=f"choose from: {', '.join(suite.name for suite in self.study.suites)}",
-        )
-
-    def source(self, name: str, where: str) -> DataSource:
-        collection, _, part = name.partition("/")
-        for known in self.study.data:
-            if known.name == collection:
-                return DataSource(name=f"{collection}/{part}", version=known.version)
-        known = ", ".join(collection.name for collection in self.study.data)
-        raise ConfigError(
-            f"data collection {collection!r} is not declared",
-            where=where,
-            mend=f"declare it under data, or name a part of: {known}",
-        )
-
-    def optional_source(self, name: str | None, where: str) -> DataSource | None:
-        return None if name is None else self.source(name, where)
-
-    def declared(self, settings: T | None, stage: Stage) -> T:
-        if settings is None:
+    def _suite(self, name: str, where: str) -> SuiteConfig:
+        suites = self.chains.suites
+        if name not in suites:
             raise ConfigError(
-                f"{stage.value} is not declared, but an arm needs it",
-                where=f"stages.{stage.value}",
-                mend=f"add its settings under stages.{stage.value}",
+                f"suite {name!r} is not declared",
+                where=f"stages.{where}",
+                mend=f"choose from: {', '.join(suites) or 'none yet: declare suites'}",
             )
-        return settings
+        return suites[name]
 
 
-def branch_schedule(
-    trunk: Schedule, rate: BranchLearningRate, *, position: int, length: int, batch: int
-) -> Schedule:
-    """Return a branch's schedule over its own tokens.
+def _trunk_schedule(trunk: TextPretrainSettings) -> Schedule:
+    return trunk.learning_rate.schedule(length=trunk.tokens.count, batch=trunk.batch_tokens)
 
-    Args:
-        trunk: the trunk's schedule.
-        rate: the branch's rule.
-        position: tokens of the trunk at the branch point; 0 from scratch.
-        length: tokens of the branch.
-        batch: tokens per step of the branch.
 
-    Raises:
-        ConfigError: if a warm-up is not shorter than the branch.
-    """
-    if rate.rule is LearningRateRule.INHERITED:
-        return continue_from(trunk, position=position, final=rate.final, length=length)
-    if rate.rule is LearningRateRule.EQUAL_PEAK:
-        assert rate.equal_peak is not None, "BranchLearningRate refuses the rule without a peak"
-        peak = rate.equal_peak
-    else:
-        peak = rate.rewarm_peak or max(phase.start for phase in trunk.phases)
-    start = trunk.learning_rate(position, 0) if position else 0.0
-    warmup = warmup_length(rate.warmup, rate.warmup_steps, length=length, batch=batch)
-    return rewarm(start=start, peak=peak, final=rate.final, warmup=warmup, length=length)
+def _declared(settings: T | None, stage: Stage) -> T:
+    if settings is None:
+        raise ConfigError(
+            f"{stage.value} is not declared, but an arm needs it",
+            where=f"stages.{stage.value}",
+            mend=f"add its settings under stages.{stage.value}",
+        )
+    return settings

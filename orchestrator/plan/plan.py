@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from orchestrator.spec.codec import Scalar
-from orchestrator.spec.run import DataSource, RunConfig, Stage
+from orchestrator.spec.run import RunConfig, Stage, TowerPretrain
+from orchestrator.spec.source import DataSource
 
 AxisValue = Scalar
 """A value of a varied key, as the results table shows it."""
@@ -34,21 +35,31 @@ class Cost:
     """What one run takes, beyond what its parents took."""
 
     params: int
-    """Trainable and frozen parameters of the decoder and projector, embeddings left out."""
+    """N: parameters of decoder and projector, trainable or not, embeddings left out."""
     params_total: int
     """The same with embeddings and output layer."""
     steps: int
-    """Optimizer steps; 0 for an evaluation."""
+    """Optimizer steps; 0 for a run that does not train."""
     tokens: int
-    """Sequence positions trained on, text and image together; 0 for an evaluation."""
+    """Sequence positions trained on, text and image together; 0 for a run that does not train."""
     image_tokens: int
     """Those of `tokens` in sequences of captioned images or instructions."""
     flops: float
-    """Compute in FLOP."""
+    """Compute in FLOP: matrices, attention, output layer, and the vision tower's share."""
+    vision_flops: float
+    """Those of `flops` in the vision tower: one forward pass if frozen, three if trained."""
+    flops_6nd: float
+    """6 x `params` x `tokens`, the convention of Kaplan et al. 2020 (arXiv:2001.08361)."""
     checkpoint_bytes: int
     """Size of the final checkpoint with optimizer state."""
     device_hours: float
     """Hours of one device: a GPU, or one CPU slot."""
+    devices: int
+    """Devices that work at once."""
+    wall_hours: float
+    """Hours from start to end: `device_hours` over `devices`."""
+    memory_gib: float
+    """Peak memory of one device in GiB: weights, gradients, optimizer state and activations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +84,27 @@ class PlannedRun:
     """Every arm that it or a run depending on it serves."""
     axes: tuple[Axis, ...]
     """Its own settings of the study's axes."""
-    title: str
-    """A line for people."""
     cost: Cost
     """What it takes."""
+
+    @property
+    def title(self) -> str:
+        """Say what the run is: model, seed, and what its stage varies."""
+        if isinstance(self.config, TowerPretrain):
+            return f"vision tower, seed {self.config.seed}"
+        shown = {axis.name: axis.value for axis in self.axes}
+        words = [str(shown["model"])]
+        if "cooldown_point" in shown:
+            words.append(f"at {float(shown['cooldown_point']) * 100:.4g}%")
+        if "image_ratio" in shown:
+            share = float(shown["image_ratio"]) * 100
+            words += [f"images {share:.4g}%", str(shown["learning_rate_rule"])]
+        if "keep" in shown and float(shown["keep"]) < 1:
+            words.append(f"best {float(shown['keep']) * 100:.4g}% of captions")
+        if "epochs" in shown:
+            words.append(f"{shown['epochs']} epochs")
+        words += [f"{shown[name]}" for name in ("soup", "suite") if name in shown]
+        return ", ".join([*words, f"seed {shown['seed']}"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +127,18 @@ class Feed:
     """Name of the figure or table."""
     arms: tuple[str, ...]
     """Arms that feed it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedArm:
+    """An arm of the study."""
+
+    name: str
+    """Unique in the study."""
+    group: str | None
+    """Arms that are counted together; None for the study's own."""
+    feeds: tuple[str, ...]
+    """Figures and tables drawn from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +169,13 @@ class Plan:
     """Data that the runs read, sorted."""
     made: tuple[MadeData, ...]
     """Data to make before the first run."""
+    arms: tuple[PlannedArm, ...]
+    """The arms, in the order of the file."""
     feeds: tuple[Feed, ...]
     """What each figure and table is drawn from."""
     saving: Saving
     """What sharing saved."""
     throughput: str
     """Where the throughput behind `device_hours` comes from."""
+    columns: tuple[str, ...]
+    """Names of the axes in the study's runs: columns of the results table."""

@@ -7,16 +7,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from orchestrator.errors import SweepError
-from orchestrator.plan.chain import Chain, build_chain
-from orchestrator.plan.cost import Throughput, cost
-from orchestrator.plan.lineage import trained_alone, trained_once
-from orchestrator.plan.plan import Axis, Cell, Feed, MadeData, Plan, PlannedRun, Saving
-from orchestrator.plan.trunk import Segments, cut_trunks
-from orchestrator.spec.change import value_at
-from orchestrator.spec.grid import Point, points
+from orchestrator.plan.budget import resolved
+from orchestrator.plan.chain import Chain, Chains, Named
+from orchestrator.plan.columns import Columns
+from orchestrator.plan.cost import Pricer
+from orchestrator.plan.lineage import saving
+from orchestrator.plan.memo import Memo
+from orchestrator.plan.plan import Cell, Feed, MadeData, Plan, PlannedArm, PlannedRun
+from orchestrator.plan.sources import sources_of
+from orchestrator.plan.throughput import Machine
+from orchestrator.plan.trunk import Segment, cut_trunks, partings
+from orchestrator.spec.grid import check_size, points
 from orchestrator.spec.run import (
-    DataSource,
+    Average,
     Evaluate,
+    Filter,
     Finetune,
     ImageTextPretrain,
     RunConfig,
@@ -26,73 +31,69 @@ from orchestrator.spec.run import (
     stage_of,
 )
 from orchestrator.spec.settings import Settings
-from orchestrator.spec.study import Study
+from orchestrator.spec.source import DataSource
+from orchestrator.spec.study import Arm, Study
 
-AXES_OF_STAGE = {
-    Stage.TOWER_PRETRAIN: (),
-    Stage.TEXT_PRETRAIN: ("model", "seed", "text_tokens", "cooldown_point"),
-    Stage.IMAGE_TEXT_PRETRAIN: (
-        "model",
-        "seed",
-        "text_tokens",
-        "cooldown_point",
-        "image_text_tokens",
-        "image_ratio",
-        "learning_rate_rule",
-        "encoder",
-    ),
-}
-"""Settings that the results table shows for each stage; later stages add to it."""
-
-_FINETUNE_AXES = (*AXES_OF_STAGE[Stage.IMAGE_TEXT_PRETRAIN], "epochs")
+_RANKS = {stage: float(rank) for rank, stage in enumerate(Stage)}
+_AFTER_FILTER = _RANKS[Stage.FILTER] + 0.5
+"""Place of branches on filtered captions: after the filters, which come after other branches."""
 
 
 @dataclass(slots=True)
 class _Draft:
     """A run while the plan is put together."""
 
-    config: RunConfig
+    run: Named
     settings: Settings
+    subject: RunConfig
     cells: list[Cell] = field(default_factory=list[Cell])
     arms: list[str] = field(default_factory=list[str])
 
 
-def plan_study(study: Study, throughput: Throughput) -> Plan:
+def plan_study(study: Study, machine: Machine) -> Plan:
     """Expand every arm, merge equal runs, cut the trunks, and count what it all takes.
+
+    Args:
+        study: what is declared.
+        machine: what it is planned for; it decides costs and nothing else.
 
     Raises:
         ConfigError: if a value is out of range, unknown or missing.
         PlanError: if valid values make no sensible plan.
     """
+    check_size(study)
+    memo = Memo()
+    columns = Columns(study, memo)
+    chains = Chains(study, memo)
     drafts: dict[str, _Draft] = {}
     for arm in study.arms:
         try:
-            for point in points(study, arm):
-                chain = build_chain(study, arm.stages, point.settings)
-                _add(study, drafts, chain, point, arm.name)
+            _expand(study, arm, chains, columns, drafts)
         except SweepError as error:
             raise error.within(f"arms.{arm.name}") from error
-    segments = cut_trunks(
-        (draft.config for draft in drafts.values() if isinstance(draft.config, TextPretrain)),
-        study.run_id,
-    )
+    _add_partings(chains, drafts)
+    segments = cut_trunks(_segments(drafts).items())
     _share_arms(drafts, segments)
-    order = sorted(drafts, key=lambda rid: _rank(rid, drafts[rid], segments))
-    runs = tuple(_planned(study, drafts[rid], segments, throughput) for rid in order)
-    alone, once = trained_alone(runs), trained_once(runs)
+    order = sorted(drafts, key=lambda rid: _rank(drafts[rid].run, segments))
+    functions = dict(study.functions)
+    pricer = Pricer(machine)
+    runs = tuple(
+        _planned(drafts[rid], segments.get(rid), functions, columns, pricer) for rid in order
+    )
+    sources = _sources(runs)
     return Plan(
         study=study.name,
         about=study.about,
         runs=runs,
-        sources=_sources(runs),
-        made=_made(study, runs),
-        feeds=_feeds(study),
-        saving=Saving(
-            tokens=alone.tokens - once.tokens,
-            flops=alone.flops - once.flops,
-            device_hours=alone.device_hours - once.device_hours,
+        sources=sources,
+        made=_made(study, sources),
+        arms=tuple(
+            PlannedArm(name=arm.name, group=arm.group, feeds=arm.feeds) for arm in study.arms
         ),
-        throughput=throughput.source,
+        feeds=_feeds(study),
+        saving=saving(runs),
+        throughput=machine.throughput.source,
+        columns=columns.names,
     )
 
 
@@ -104,137 +105,121 @@ def needs_of(config: RunConfig, previous: str | None) -> tuple[str, ...]:
         case TextPretrain():
             needs = (previous,)
         case ImageTextPretrain():
-            needs = (config.trunk, config.tower)
-        case Finetune() | Evaluate():
+            needs = (config.trunk, config.captions_from, config.tower)
+        case Average():
+            needs = (*config.members, config.tower)
+        case Filter() | Finetune() | Evaluate():
             needs = (config.parent, config.tower)
     return tuple(need for need in needs if need is not None)
 
 
-def _add(study: Study, drafts: dict[str, _Draft], chain: Chain, point: Point, arm: str) -> None:
-    runs: list[RunConfig | None] = [chain.tower, chain.segment, chain.branch, chain.finetune]
-    for config in (*runs, *chain.evaluations):
-        if config is None:
-            continue
-        draft = drafts.setdefault(
-            study.run_id(config), _Draft(config=config, settings=point.settings)
-        )
-        if arm not in draft.arms:
+def _expand(
+    study: Study, arm: Arm, chains: Chains, columns: Columns, drafts: dict[str, _Draft]
+) -> None:
+    """Add the runs of an arm's points to those of the arms before it."""
+    for point in points(study, arm):
+        settings = resolved(point.settings, chains.model(point.settings).config, chains.memo)
+        chain = chains.of(arm.stages, settings)
+        _add(drafts, chain, settings, arm.name)
+        cell = Cell(arm=arm.name, axes=columns.axes(point.axes, settings))
+        cells = drafts[chain.subject.run_id].cells
+        if cell not in cells:
+            cells.append(cell)
+
+
+def _add(drafts: dict[str, _Draft], chain: Chain, settings: Settings, arm: str) -> None:
+    for run in chain.runs:
+        draft = drafts.get(run.run_id)
+        if draft is None:
+            draft = drafts[run.run_id] = _Draft(
+                run=run, settings=settings, subject=chain.subject.config
+            )
+        if not draft.arms or draft.arms[-1] != arm:  # arms come one after the other
             draft.arms.append(arm)
-    cell = Cell(
-        arm=arm,
-        axes=tuple(_axis(name, point.settings) for name in point.axes),
-    )
-    cells = drafts[study.run_id(chain.subject)].cells
-    if cell not in cells:
-        cells.append(cell)
 
 
-def _axis(name: str, settings: Settings) -> Axis:
-    value = value_at(settings, name)
-    assert isinstance(value, str | int | float), f"axis {name} holds {value!r}"
-    return Axis(name=name, value=value)
+def _segments(drafts: dict[str, _Draft]) -> dict[str, TextPretrain]:
+    return {
+        rid: draft.run.config
+        for rid, draft in drafts.items()
+        if isinstance(draft.run.config, TextPretrain)
+    }
 
 
-def _share_arms(drafts: dict[str, _Draft], segments: Segments) -> None:
+def _add_partings(chains: Chains, drafts: dict[str, _Draft]) -> None:
+    """Add the segments at whose ends trunks part that share their first part."""
+    named = {config: rid for rid, config in _segments(drafts).items()}
+    for new, one in partings(named):
+        settings = drafts[named[one]].settings
+        trunk = settings.stages.text_pretrain
+        assert trunk is not None, "a segment's stage is declared"
+        point = new.end_tokens / trunk.tokens.count
+        run = chains.named(new)
+        drafts[run.run_id] = _Draft(
+            run=run, settings=replace(settings, cooldown_point=point), subject=new
+        )
+
+
+def _share_arms(drafts: dict[str, _Draft], segments: dict[str, Segment]) -> None:
     """Let every earlier segment of a trunk serve the arms of the later ones."""
-    for trunk in segments.trunks:
-        arms: list[str] = []
-        for rid in reversed(trunk):
-            arms = [*drafts[rid].arms, *(arm for arm in arms if arm not in drafts[rid].arms)]
-            drafts[rid].arms = arms
+    ends = {rid: _end(drafts[rid].run) for rid in segments}
+    for rid in sorted(segments, key=lambda rid: -ends[rid]):
+        previous = segments[rid].previous
+        if previous is not None:
+            arms = drafts[previous].arms
+            arms += [arm for arm in drafts[rid].arms if arm not in arms]
 
 
-def _rank(rid: str, draft: _Draft, segments: Segments) -> tuple[int, int, int]:
+def _end(run: Named) -> int:
+    return run.config.end_tokens if isinstance(run.config, TextPretrain) else 0
+
+
+def _rank(run: Named, segments: dict[str, Segment]) -> tuple[float, int, int]:
     """Sort by stage; within trunks by where a segment ends; otherwise keep the file's order."""
-    stage = list(Stage).index(stage_of(draft.config))
-    if isinstance(draft.config, TextPretrain):
-        return (stage, segments.trunk_index(rid), draft.config.end_tokens)
-    return (stage, 0, 0)
+    if isinstance(run.config, ImageTextPretrain) and run.config.captions_from is not None:
+        return (_AFTER_FILTER, 0, 0)
+    segment = segments.get(run.run_id)
+    trunk = segment.trunk if segment else 0
+    return (_RANKS[stage_of(run.config)], trunk, _end(run))
 
 
-def _planned(study: Study, draft: _Draft, segments: Segments, throughput: Throughput) -> PlannedRun:
-    config = draft.config
-    rid = study.run_id(config)
+def _planned(
+    draft: _Draft,
+    segment: Segment | None,
+    functions: dict[Stage, str],
+    columns: Columns,
+    pricer: Pricer,
+) -> PlannedRun:
+    config = draft.run.config
     stage = stage_of(config)
-    previous = segments.previous(rid)
+    previous = segment.previous if segment else None
     finetune = draft.settings.stages.finetune
     return PlannedRun(
-        run_id=rid,
+        run_id=draft.run.run_id,
         stage=stage,
-        function=dict(study.functions)[stage],
+        function=functions[stage],
         config=config,
         needs=needs_of(config, previous),
         previous=previous,
         cells=tuple(draft.cells),
         arms=tuple(draft.arms),
-        axes=_axes(draft),
-        title=_title(draft),
-        cost=cost(
+        axes=columns.of(config, draft.settings, draft.subject),
+        cost=pricer.cost(
             config,
-            throughput,
-            begin_tokens=segments.begin(rid),
+            begin_tokens=segment.begin_tokens if segment else 0,
             tokens_per_example=finetune.tokens_per_example if finetune else 1,
         ),
     )
 
 
-def _axes(draft: _Draft) -> tuple[Axis, ...]:
-    config = draft.config
-    if isinstance(config, Evaluate):
-        names = _FINETUNE_AXES if config.vision else AXES_OF_STAGE[Stage.TEXT_PRETRAIN]
-    else:
-        names = AXES_OF_STAGE.get(stage_of(config), _FINETUNE_AXES)
-    settings = draft.settings
-    known = [name for name in names if value_at(settings, name) is not None]
-    axes = tuple(_axis(name, settings) for name in known)
-    return (
-        (*axes, Axis(name="suite", value=config.suite.name))
-        if isinstance(config, Evaluate)
-        else axes
-    )
-
-
-def _title(draft: _Draft) -> str:
-    """Say what the run is: model, seed, and what its stage varies."""
-    shown = {axis.name: axis.value for axis in _axes(draft)}
-    stage = stage_of(draft.config)
-    if stage is Stage.TOWER_PRETRAIN:
-        return f"vision tower, seed {draft.config.seed}"
-    words = [str(shown["model"])]
-    if "cooldown_point" in shown:
-        words.append(f"at {float(shown['cooldown_point']):.0%}")
-    if "image_ratio" in shown:
-        words += [f"images {float(shown['image_ratio']):.0%}", str(shown["learning_rate_rule"])]
-    if "epochs" in shown:
-        words.append(f"{shown['epochs']} epochs")
-    if "suite" in shown:
-        words.append(str(shown["suite"]))
-    return ", ".join([*words, f"seed {shown['seed']}"])
-
-
 def _sources(runs: Iterable[PlannedRun]) -> tuple[DataSource, ...]:
-    sources = {source for run in runs for source in sources_of(run.config)}
-    return tuple(sorted(sources, key=lambda source: (source.name, source.version)))
+    sources = {id(source): source for run in runs for source in sources_of(run.config)}
+    different = set(sources.values())
+    return tuple(sorted(different, key=lambda source: (source.name, source.version)))
 
 
-def sources_of(config: RunConfig) -> tuple[DataSource, ...]:
-    """Return the data that a run reads."""
-    match config:
-        case TowerPretrain():
-            sources = (config.scenes, *config.features_of)
-        case TextPretrain():
-            sources = (config.text, config.val_text)
-        case ImageTextPretrain():
-            sources = (config.text, config.captions, config.val_text, config.val_captions)
-        case Finetune():
-            sources = (config.instructions, config.val_text, config.val_captions)
-        case Evaluate():
-            sources = (config.suite.data,)
-    return tuple(source for source in sources if source is not None)
-
-
-def _made(study: Study, runs: tuple[PlannedRun, ...]) -> tuple[MadeData, ...]:
-    used = {source.collection for source in _sources(runs)}
+def _made(study: Study, sources: tuple[DataSource, ...]) -> tuple[MadeData, ...]:
+    used = {source.collection for source in sources}
     return tuple(
         MadeData(
             name=collection.name,
@@ -253,8 +238,3 @@ def _feeds(study: Study) -> tuple[Feed, ...]:
         Feed(name=name, arms=tuple(arm.name for arm in study.arms if name in arm.feeds))
         for name in names
     )
-
-
-def narrow(plan: Plan, arms: tuple[str, ...]) -> Plan:
-    """Return the plan with the runs that serve at least one of some arms."""
-    return replace(plan, runs=tuple(run for run in plan.runs if set(run.arms) & set(arms)))

@@ -1,63 +1,120 @@
-"""Cut trunks at the union of the points that branches leave them. Pure."""
+"""Share what trunks have in common: cut them where branches leave, train each prefix once. Pure.
 
-from collections.abc import Callable, Iterable
+Segments form a trie. One goes on from another if everything that decides the weights is equal up
+to where the other ends: model, data, seed, optimizer, and the learning rate so far. So all points
+of one trunk share it, and so do budgets of different length while their learning rates agree.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 from orchestrator.spec.run import TextPretrain
+from orchestrator.spec.schedule import Schedule
+
+WORTH_SHARING = 20
+"""Trunks that part are cut there if they share at least one part in so many of the shorter one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Segments:
-    """The trunks of a plan, each a chain of segments in the order they are trained."""
+class Segment:
+    """A piece of a trunk, as the plan trains it."""
 
-    trunks: tuple[tuple[str, ...], ...]
-    """`run_id`s of each trunk's segments, by where they end."""
-    ends: tuple[tuple[int, ...], ...]
-    """Tokens at the end of each segment, parallel to `trunks`."""
-
-    def previous(self, rid: str) -> str | None:
-        """Return the segment before this one; None for a first segment or another kind of run."""
-        place = self._place(rid)
-        if place is None or place[1] == 0:
-            return None
-        return self.trunks[place[0]][place[1] - 1]
-
-    def begin(self, rid: str) -> int:
-        """Return the tokens of the trunk at which a segment begins."""
-        place = self._place(rid)
-        if place is None or place[1] == 0:
-            return 0
-        return self.ends[place[0]][place[1] - 1]
-
-    def trunk_index(self, rid: str) -> int:
-        """Return which trunk a segment belongs to."""
-        place = self._place(rid)
-        assert place is not None, f"{rid} is no segment"
-        return place[0]
-
-    def _place(self, rid: str) -> tuple[int, int] | None:
-        for index, trunk in enumerate(self.trunks):
-            if rid in trunk:
-                return index, trunk.index(rid)
-        return None
+    run_id: str
+    """Its name."""
+    previous: str | None
+    """The segment it goes on from; None at a trunk's root."""
+    begin_tokens: int
+    """Tokens seen where it begins."""
+    trunk: int
+    """Number of its root, in the order of the study."""
 
 
-def cut_trunks(segments: Iterable[TextPretrain], name: Callable[[TextPretrain], str]) -> Segments:
-    """Group segments by trunk (everything but where they end) and order them by their end.
+def partings(segments: Iterable[TextPretrain]) -> tuple[tuple[TextPretrain, TextPretrain], ...]:
+    """Find where trunks part that nothing leaves there, so that they can be cut all the same.
 
     Args:
-        segments: of all trunks, in any order.
-        name: gives a segment's `run_id`.
+        segments: all segments of a study, in its order.
+
+    Returns:
+        New segments that end where two trunks part, each with one of the two.
     """
-    trunks: dict[TextPretrain, set[int]] = {}
-    for segment in segments:
-        whole = replace(segment, end_tokens=segment.batch_tokens)
-        trunks.setdefault(whole, set()).add(segment.end_tokens)
-    ends = tuple(tuple(sorted(points)) for points in trunks.values())
-    return Segments(
-        trunks=tuple(
-            tuple(name(replace(trunk, end_tokens=end)) for end in points)
-            for trunk, points in zip(trunks, ends, strict=True)
-        ),
-        ends=ends,
-    )
+    families: dict[TextPretrain, list[TextPretrain]] = {}
+    for config in segments:
+        families.setdefault(_family(config), []).append(config)
+    found: dict[TextPretrain, TextPretrain] = {}
+    for family in families.values():
+        tips = {config.schedule: config for config in sorted(family, key=_end)}  # the longest
+        for one, other in combinations(tips.values(), 2):
+            shorter = min(one.end_tokens, other.end_tokens)
+            shared = min(one.schedule.common(other.schedule), shorter)
+            shared -= shared % one.batch_tokens
+            if shared < shorter <= shared * WORTH_SHARING:
+                until = one.schedule.until(shared)
+                found.setdefault(replace(one, end_tokens=shared, schedule=until), one)
+    known = {config for family in families.values() for config in family}
+    return tuple((new, one) for new, one in found.items() if new not in known)
+
+
+def _end(config: TextPretrain) -> int:
+    return config.end_tokens
+
+
+def cut_trunks(segments: Iterable[tuple[str, TextPretrain]]) -> dict[str, Segment]:
+    """Find for each segment the nearest earlier one on the same trunk.
+
+    Args:
+        segments: names and configs of all segments, in the order of the study.
+
+    Returns:
+        Segments by name, in the same order.
+    """
+    families: dict[TextPretrain, list[tuple[str, TextPretrain]]] = {}
+    named = list(segments)
+    for rid, config in named:
+        families.setdefault(_family(config), []).append((rid, config))
+    parents: dict[str, tuple[str, int] | None] = {}
+    for family in families.values():
+        parents.update(_parents(family))
+    roots: dict[str, int] = {}
+    cut: dict[str, Segment] = {}
+    for rid, _ in named:
+        parent = parents[rid]
+        cut[rid] = Segment(
+            run_id=rid,
+            previous=parent[0] if parent else None,
+            begin_tokens=parent[1] if parent else 0,
+            trunk=roots.setdefault(_root(rid, parents), len(roots)),
+        )
+    return cut
+
+
+_NO_SCHEDULE = Schedule.flat(0.0)
+
+
+def _family(config: TextPretrain) -> TextPretrain:
+    """Return what all segments of possibly common trunks agree in."""
+    return replace(config, end_tokens=config.batch_tokens, schedule=_NO_SCHEDULE)
+
+
+def _parents(family: list[tuple[str, TextPretrain]]) -> dict[str, tuple[str, int] | None]:
+    """Return each segment's nearest earlier one, with the tokens at which that ends."""
+    at: dict[int, dict[Schedule, str]] = {}
+    for rid, config in family:
+        at.setdefault(config.end_tokens, {})[config.schedule] = rid
+    ends = sorted(at, reverse=True)
+    parents: dict[str, tuple[str, int] | None] = {}
+    for rid, config in family:
+        parents[rid] = None
+        for end in ends[ends.index(config.end_tokens) + 1 :]:
+            earlier = at[end].get(config.schedule.until(end))
+            if earlier is not None:
+                parents[rid] = (earlier, end)
+                break
+    return parents
+
+
+def _root(rid: str, parents: dict[str, tuple[str, int] | None]) -> str:
+    while (parent := parents[rid]) is not None:
+        rid = parent[0]
+    return rid

@@ -10,7 +10,21 @@ import pytest
 ROOT = Path(__file__).parents[3]
 SWEEP = [sys.executable, "-m", "orchestrator.cli.main"]
 HEAVY = ("torch", "scipy", "pandas", "matplotlib", "wandb", "lm_eval", "submitit", "transformers")
-COMMANDS = ("plan", "launch", "status", "logs", "results", "fit", "figures", "report", "data")
+
+
+COMMANDS: dict[str, str] = json.loads(  # in its own process: importing Click warns
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import json; from orchestrator.cli.main import COMMANDS; print(json.dumps(COMMANDS))",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+)
 
 
 def sweep(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -43,9 +57,11 @@ def test_quick_commands_load_nothing_heavy(arguments: list[str], tmp_path: Path)
     assert done.stdout.splitlines()[-1] == "LOADED []", done.stdout + done.stderr
 
 
-def test_help_names_every_command() -> None:
+def test_help_names_every_command_with_its_own_first_sentence() -> None:
     shown = sweep("--help").stdout
     assert all(command in shown for command in COMMANDS)
+    for command, text in COMMANDS.items():
+        assert text in " ".join(sweep(command, "--help").stdout.split()), command
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.plan.cost import ONE_CPU_SLOT
 from orchestrator.plan.plan import Plan
 from orchestrator.plan.planner import plan_study
+from orchestrator.plan.throughput import Machine
 from orchestrator.store.study_file import load_study
 
 MODEL = {
@@ -87,6 +87,6 @@ def plan_tree(tmp_path: Path) -> PlanTree:
     def plan(tree: dict[str, Any]) -> Plan:
         path = tmp_path / "study.yaml"
         path.write_text(yaml.safe_dump(tree, sort_keys=False))
-        return plan_study(load_study(path), ONE_CPU_SLOT)
+        return plan_study(load_study(path), Machine())
 
     return plan

@@ -19,8 +19,10 @@ from orchestrator.plan.actions import (
 )
 from orchestrator.plan.plan import Axis, Cell, Cost, Plan, PlannedRun, Saving
 from orchestrator.spec.model import Encoder, VisionConfig
-from orchestrator.spec.run import DataSource, OptimizerConfig, Stage, TowerPretrain
+from orchestrator.spec.optimizer import OptimizerConfig
+from orchestrator.spec.run import Stage, TowerPretrain
 from orchestrator.spec.schedule import Phase, Schedule, Shape
+from orchestrator.spec.source import DataSource
 
 CONFIG = TowerPretrain(
     vision=VisionConfig(encoder=Encoder.CNN, image_size=4, patch_size=2, feature_width=4),
@@ -45,8 +47,13 @@ def run(name: str, *needs: str, hours: float = 1.0, cells: tuple[Cell, ...] = ()
         tokens=1,
         image_tokens=0,
         flops=1.0,
+        vision_flops=0.0,
+        flops_6nd=6.0,
         checkpoint_bytes=1,
         device_hours=hours,
+        devices=1,
+        wall_hours=hours,
+        memory_gib=0.0,
     )
     return PlannedRun(
         run_id=name,
@@ -58,7 +65,6 @@ def run(name: str, *needs: str, hours: float = 1.0, cells: tuple[Cell, ...] = ()
         cells=cells,
         arms=("timing",),
         axes=(),
-        title=name,
         cost=cost,
     )
 
@@ -71,9 +77,11 @@ def plan(*runs: PlannedRun) -> Plan:
         runs=runs,
         sources=(),
         made=(),
+        arms=(),
         feeds=(),
         saving=saving,
         throughput="assumed",
+        columns=(),
     )
 
 

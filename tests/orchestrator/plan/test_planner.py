@@ -11,14 +11,8 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import SweepError
 from orchestrator.plan.plan import Plan, PlannedRun
-from orchestrator.spec.run import (
-    Evaluate,
-    Finetune,
-    ImageTextPretrain,
-    OptimizerState,
-    Stage,
-    TextPretrain,
-)
+from orchestrator.spec.optimizer import OptimizerState
+from orchestrator.spec.run import Evaluate, Finetune, ImageTextPretrain, Stage, TextPretrain
 
 PlanTree = Callable[[dict[str, Any]], Plan]
 

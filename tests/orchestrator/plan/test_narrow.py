@@ -1,0 +1,88 @@
+"""A part of a plan holds what it needs and nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import PlanError
+from orchestrator.plan.narrow import Part, narrow
+from orchestrator.plan.plan import Plan
+from orchestrator.spec.run import Evaluate
+from orchestrator.store.study_file import load_plan
+
+DEMO = Path(__file__).parents[3] / "sweeps" / "demo.yaml"
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    return load_plan(DEMO, results=tmp_path_factory.mktemp("results"))
+
+
+PARTS = [
+    Part(arms=("epochs",)),
+    Part(figures=("5",)),
+    Part(figures=("figure_5", "figure_8")),
+    Part(models=("55k",)),
+    Part(arms=("timing",), models=("27k",)),
+]
+
+
+@pytest.mark.parametrize("part", PARTS, ids=str)
+def test_a_part_is_closed_under_what_its_runs_need(plan: Plan, part: Part) -> None:
+    narrowed = narrow(plan, part)
+    known = {run.run_id for run in narrowed.runs}
+    assert known < {run.run_id for run in plan.runs}
+    assert all(set(run.needs) <= known for run in narrowed.runs)
+    order = [run.run_id for run in plan.runs if run.run_id in known]
+    assert [run.run_id for run in narrowed.runs] == order
+
+
+@pytest.mark.parametrize("part", PARTS, ids=str)
+def test_its_models_are_those_asked_for_with_all_their_evaluations(plan: Plan, part: Part) -> None:
+    narrowed = narrow(plan, part)
+    models = {run.run_id for run in narrowed.runs if run.cells}
+    asked = {run.config.parent for run in narrowed.runs if isinstance(run.config, Evaluate)}
+    assert models >= asked
+    whole = [run for run in plan.runs if isinstance(run.config, Evaluate)]
+    kept = {run.run_id for run in narrowed.runs}
+    for run in whole:
+        assert isinstance(run.config, Evaluate)
+        if run.config.parent in asked:
+            assert run.run_id in kept
+
+
+def test_nothing_asked_for_is_everything(plan: Plan) -> None:
+    assert narrow(plan, Part()) == plan
+
+
+def test_an_arm_is_narrowed_to_its_own_models(plan: Plan) -> None:
+    narrowed = narrow(plan, Part(arms=("epochs",)))
+    own = {run.run_id for run in plan.runs if any(cell.arm == "epochs" for cell in run.cells)}
+    finals = {r.config.parent for r in narrowed.runs if isinstance(r.config, Evaluate)}
+    assert finals == own
+    assert [arm.name for arm in narrowed.arms] == ["epochs"]
+    assert all(run.arms == ("epochs",) for run in narrowed.runs)
+    assert narrowed.saving.tokens < plan.saving.tokens
+
+
+def test_a_model_takes_its_own_trunk_alone(plan: Plan) -> None:
+    for run in narrow(plan, Part(models=("55k",))).runs:
+        shown = {axis.name: axis.value for axis in run.axes}
+        assert shown.get("model", "55k") == "55k"
+
+
+@pytest.mark.parametrize(
+    ("part", "where"),
+    [
+        (Part(arms=("timming",)), "--arm"),
+        (Part(figures=("12",)), "--figure"),
+        (Part(models=("7b",)), "--model"),
+    ],
+)
+def test_a_part_that_is_not_there_is_refused_with_what_is(
+    plan: Plan, part: Part, where: str
+) -> None:
+    with pytest.raises(PlanError) as caught:
+        narrow(plan, part)
+    assert caught.value.where == where
+    assert "choose from" in caught.value.mend
