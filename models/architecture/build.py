@@ -1,34 +1,60 @@
-"""Build a model from its declaration, with initial weights that depend on the seed alone. Pure."""
+"""Build a model from its declaration, with initial weights that depend on the seed alone.
+
+Published weights of a tower that is trained on are read from where they lie.
+"""
 
 import hashlib
+from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 
 from models.architecture.lm import build_decoder
 from models.architecture.projector import build_projector, reset_affine
+from models.architecture.published import load_published
 from models.architecture.tower import ConvTower, TowerClassifier
 from models.architecture.vlm import VisionLanguageModel
 from models.data.tokenizer import IMAGE
-from orchestrator.spec.model import Encoder, ModelConfig, VisionConfig
+from orchestrator.errors import ConfigError
+from orchestrator.spec.model import PUBLISHED_WEIGHTS, Encoder, ModelConfig, VisionConfig
 
 
-def build_model(model: ModelConfig, vision: VisionConfig | None, seed: int) -> VisionLanguageModel:
+def build_model(
+    model: ModelConfig,
+    vision: VisionConfig | None,
+    seed: int,
+    published: Mapping[str, Path] | None = None,
+) -> VisionLanguageModel:
     """Return a model with freshly drawn fp32 weights, on the CPU.
 
     Decoder, projector and tower are drawn independently: one seed gives one decoder, with vision
-    or without.
+    or without. A tower with published weights starts from these, and is there only if it is
+    trained.
+
+    Args:
+        model: the decoder.
+        vision: how it sees images; None for a model of text alone.
+        seed: of what is drawn.
+        published: folders of published weights by hub name; the others are had from the hub.
+
+    Raises:
+        DataError: if published weights are missing or damaged.
+        ConfigError: if they are not what `vision` declares.
     """
-    built = empty_model(model, vision).to_empty(device="cpu")
+    built = _empty_model(model, vision).to_empty(device="cpu")
     built.decoder.initialise(generator(seed, "decoder"))
     if built.projector is not None:
         reset_affine(built.projector, generator(seed, "projector"))
-    if built.tower is not None:
+    if isinstance(built.tower, ConvTower):
         built.tower.initialise(generator(seed, "tower"))
+    if vision is not None and is_published(vision) and not vision.frozen:
+        built.tower = load_published(vision, published or {})
     return built
 
 
-def empty_model(model: ModelConfig, vision: VisionConfig | None) -> VisionLanguageModel:
-    """Return a model on the meta device: shapes and names without memory."""
+def _empty_model(model: ModelConfig, vision: VisionConfig | None) -> VisionLanguageModel:
+    """Return a model on the meta device, without a tower whose shape its weights tell."""
+    drawn = vision is not None and not vision.frozen and not is_published(vision)
     with torch.device("meta"):
         return VisionLanguageModel(
             decoder=build_decoder(model),
@@ -38,19 +64,34 @@ def empty_model(model: ModelConfig, vision: VisionConfig | None) -> VisionLangua
             else build_projector(
                 vision.projector, feature_width=vision.feature_width, width=model.width
             ),
-            tower=None if vision is None or vision.frozen else build_tower(vision),
+            tower=build_tower(vision) if vision is not None and drawn else None,
         )
 
 
+def is_published(vision: VisionConfig) -> bool:
+    """Return whether the encoder's weights are published ones, not the study's own."""
+    return vision.encoder in PUBLISHED_WEIGHTS
+
+
 def build_tower(vision: VisionConfig) -> ConvTower | None:
-    """Return the encoder's tower with undrawn weights; None if the pixels are the features."""
+    """Return the study's own tower with undrawn weights; None if the pixels are the features.
+
+    Raises:
+        ConfigError: if the encoder's weights are published.
+    """
     if vision.encoder is Encoder.PATCH:
         return None
+    refuse_published(vision)
     return ConvTower(patch_size=vision.patch_size, feature_width=vision.feature_width)
 
 
 def build_classifier(vision: VisionConfig, classes: int, seed: int) -> TowerClassifier:
-    """Return a tower with a head for `classes`, with freshly drawn weights, on the CPU."""
+    """Return a tower with a head for `classes`, with freshly drawn weights, on the CPU.
+
+    Raises:
+        ConfigError: if the encoder's weights are published.
+    """
+    refuse_published(vision)
     with torch.device("meta"):
         classifier = TowerClassifier(
             patch_size=vision.patch_size, feature_width=vision.feature_width, classes=classes
@@ -58,6 +99,21 @@ def build_classifier(vision: VisionConfig, classes: int, seed: int) -> TowerClas
     classifier = classifier.to_empty(device="cpu")
     reset_affine(classifier, generator(seed, "tower"))
     return classifier
+
+
+def refuse_published(vision: VisionConfig) -> None:
+    """Refuse an encoder that the study cannot train a tower of its own for.
+
+    Raises:
+        ConfigError: if the encoder's weights are published.
+    """
+    if is_published(vision):
+        raise ConfigError(
+            f"the encoder {vision.encoder} has published weights; tower_pretrain is for the "
+            "study's own tower",
+            where="encoder",
+            mend="leave tower_pretrain out, or use the encoder `cnn`",
+        )
 
 
 def generator(seed: int, purpose: str) -> torch.Generator:

@@ -25,10 +25,31 @@ class MlpProjector(nn.Sequential):
         super().__init__(nn.Linear(feature_width, width), nn.GELU(), nn.Linear(width, width))
 
 
+class FusedMlpProjector(nn.Sequential):
+    """Prismatic's `fused-gelu-mlp`: three affine maps, F to 4 F to D to D; keys `0.*` to `4.*`."""
+
+    def __init__(self, *, feature_width: int, width: int) -> None:
+        hidden = 4 * feature_width
+        super().__init__(
+            nn.Linear(feature_width, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, width),
+            nn.GELU(),
+            nn.Linear(width, width),
+        )
+
+
+PROJECTORS = {
+    Projector.LINEAR: LinearProjector,
+    Projector.MLP: MlpProjector,
+    Projector.FUSED_MLP: FusedMlpProjector,
+}
+"""Modules by the names of the declaration."""
+
+
 def build_projector(kind: Projector, *, feature_width: int, width: int) -> nn.Sequential:
     """Return a map (M, P, F) -> (M, P, D); its weights are yet to be drawn or loaded."""
-    projector = LinearProjector if kind is Projector.LINEAR else MlpProjector
-    return projector(feature_width=feature_width, width=width)
+    return PROJECTORS[kind](feature_width=feature_width, width=width)
 
 
 @torch.no_grad()

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from models.architecture.attention import KeyValueCache
 from models.architecture.lm import Decoder
-from models.architecture.tower import ConvTower
 
 
 class VisionLanguageModel(nn.Module):
@@ -24,7 +23,7 @@ class VisionLanguageModel(nn.Module):
         decoder: Decoder,
         image_token: int,
         projector: nn.Sequential | None = None,
-        tower: ConvTower | None = None,
+        tower: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.image_token = image_token

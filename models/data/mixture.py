@@ -1,13 +1,16 @@
 """The one global order of training sequences. Pure: no state, the same on every machine.
 
-Which sequence comes at an index depends on the index, the ratio, the seed and the data's name, and
+Which sequence comes at an index depends on the index, the ratios, the seed and the data's name, and
 on nothing else: not on workers, restarts or how a trunk is cut into segments.
 """
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
 from fractions import Fraction
 from functools import cache, lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +44,58 @@ def images_before(index: int, ratio: float) -> int:
 
 
 def is_image(index: int, ratio: float) -> bool:
-    """Return whether the sequence at `index` is one of captioned images."""
+    """Return whether the sequence at `index` is one with images."""
     return images_before(index + 1, ratio) > images_before(index, ratio)
+
+
+class Kind(StrEnum):
+    """What a training sequence is made of."""
+
+    TEXT = "text"
+    CAPTIONS = "captions"
+    INSTRUCTIONS = "instructions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mixture:
+    """Which kind of sequence comes at each index.
+
+    Images are mixed among all sequences, and by the same rule instructions among those of images:
+    every prefix of a run has each kind to within one sequence of its share.
+    """
+
+    image_ratio: float
+    """Share of the sequences that are of images, in [0, 1]."""
+    instruction_ratio: float = 0.0
+    """Share of the sequences of images that are of instructions, in [0, 1]."""
+
+    def before(self, index: int) -> dict[Kind, int]:
+        """Count the sequences of each kind among the first `index`."""
+        images = images_before(index, self.image_ratio)
+        instructions = images_before(images, self.instruction_ratio)
+        return {
+            Kind.TEXT: index - images,
+            Kind.CAPTIONS: images - instructions,
+            Kind.INSTRUCTIONS: instructions,
+        }
+
+    def at(self, index: int) -> tuple[Kind, int]:
+        """Return the kind of the sequence at `index`, and its number among those of its kind."""
+        images = images_before(index, self.image_ratio)
+        if images_before(index + 1, self.image_ratio) == images:
+            return Kind.TEXT, index - images
+        instructions = images_before(images, self.instruction_ratio)
+        if images_before(images + 1, self.instruction_ratio) == instructions:
+            return Kind.CAPTIONS, images - instructions
+        return Kind.INSTRUCTIONS, instructions
+
+    def uses(self, kind: Kind) -> bool:
+        """Return whether any sequence is of this kind."""
+        return {
+            Kind.TEXT: self.image_ratio < 1,
+            Kind.CAPTIONS: self.image_ratio > 0 and self.instruction_ratio < 1,
+            Kind.INSTRUCTIONS: self.image_ratio > 0 and self.instruction_ratio > 0,
+        }[kind]
 
 
 def order(n: int, seed: int, epoch: int, name: str) -> NDArray[np.int64]:
@@ -65,6 +118,17 @@ def remembered_order(n: int, seed: int, name: str) -> Callable[[int], NDArray[np
         return order(n, seed, epoch, name)
 
     return of_epoch
+
+
+def source_name(folder: Path) -> str:
+    """Return what an order is seeded with beside the seed: collection, version and part."""
+    return f"{folder.parent.name}/{folder.name}"
+
+
+def subset_name(name: str, subset: NDArray[np.int64]) -> str:
+    """Return what the order of some of a source's items is seeded with: their numbers name it."""
+    numbers = np.ascontiguousarray(subset, dtype="<i8").tobytes()
+    return f"{name}/{hashlib.sha256(numbers).hexdigest()[:16]}"
 
 
 def _splitmix64(x: NDArray[np.uint64]) -> NDArray[np.uint64]:

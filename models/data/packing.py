@@ -1,9 +1,12 @@
-"""Several captioned images in one training sequence. Pure.
+"""Several captioned images, or rows of instructions, in one training sequence. Pure.
 
-A sample is the image's P positions, the caption and `END_OF_TEXT`. Samples are taken in order and
-never split; attention stays inside a sample (`Row.documents`). As in OpenLM's shards, a sequence of
-T positions has T + 1 ids: the last one is only a target.
+A captioned image is the image's P positions, the caption and `END_OF_TEXT`. Samples are taken in
+order and never split; attention stays inside a sample (`Row.documents`). As in OpenLM's shards, a
+sequence of T positions has T + 1 ids: the last one is only a target.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,17 +14,30 @@ from numpy.typing import NDArray
 from models.data.batch import IGNORE, Row
 from models.data.captions import Captions
 from models.data.tokenizer import IMAGE
+from orchestrator.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """One row of instructions as ids, with its image's positions."""
+
+    ids: NDArray[np.int64]
+    """What stands before the first turn, then the turns. At most T + 1, at least 2."""
+    supervised: NDArray[np.bool_]
+    """Which ids are predicted with loss; never the first."""
+    images: NDArray[np.int64]
+    """Indices of its images: none or one."""
 
 
 def sequence_bounds(
-    lengths: NDArray[np.int64], capacity: int, image_tokens: int
+    lengths: NDArray[np.int64], capacity: int, image_tokens: int = 0
 ) -> NDArray[np.int64]:
     """Cut samples into sequences, as many as fit in each: greedy, in the order given.
 
     Args:
-        lengths: ids of each sample's caption, (n,).
+        lengths: ids of each sample, (n,).
         capacity: ids that fit in a sequence, T + 1. A longer sample fills one alone and is cut.
-        image_tokens: P, positions of an image.
+        image_tokens: P, positions of an image, where `lengths` leaves them out.
 
     Returns:
         Bounds, (sequences + 1,): sequence s holds samples bounds[s] to bounds[s + 1] - 1.
@@ -57,3 +73,32 @@ def packed_row(
         at = end
     n = min(at, seq_len)
     return Row(ids[:n], targets[:n], documents[:n], samples)
+
+
+def packed_examples(examples: Sequence[Example], seq_len: int) -> Row:
+    """Return the sequence of these rows of instructions, not yet padded.
+
+    No row predicts the beginning of the one behind it.
+    """
+    ids = np.concatenate([example.ids for example in examples])
+    supervised = np.concatenate([example.supervised for example in examples])
+    lengths = [len(example.ids) for example in examples]
+    documents = np.repeat(np.arange(len(examples), dtype=np.int32), lengths)
+    targets = np.append(np.where(supervised, ids, IGNORE)[1:], IGNORE)
+    n = min(len(ids), seq_len)
+    images = np.concatenate([example.images for example in examples])
+    return Row(ids[:n], targets[:n], documents[:n], images)
+
+
+def check_room(seq_len: int, image_tokens: int) -> None:
+    """Refuse images that leave no position for text.
+
+    Raises:
+        ConfigError: naming both lengths.
+    """
+    if not 0 < image_tokens < seq_len:
+        raise ConfigError(
+            f"an image takes {image_tokens} positions of a sequence of {seq_len}",
+            where="model.seq_len",
+            mend="give images at least one position and sequences more than an image takes",
+        )

@@ -1,11 +1,11 @@
-"""Pre-training batches: sequences of text and of captioned images, in one exact global order.
+"""Pre-training batches: sequences of text, captioned images and instructions, in one exact order.
 
-Sequence i of a run is a pure function of the data, the seed, the ratio and i. Any job can go on at
+Sequence i of a run is a pure function of the data, the seed, the ratios and i. Any job can go on at
 any index and gets the same sequences, whatever came before and however they are batched.
 """
 
 from dataclasses import KW_ONLY, dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data.batch import Batch, Row, collate
-from models.data.captions import open_captions
-from models.data.mixture import EPOCHS_KEPT, images_before, is_image, order, remembered_order
-from models.data.packing import packed_row, sequence_bounds
+from models.data.captions import Captions, open_captions
+from models.data.instructions import Instructions
+from models.data.kept import Kept
+from models.data.mixture import Kind, Mixture, remembered_order, source_name
+from models.data.packed import PackedOrder, caption_samples, instruction_samples
+from models.data.packing import check_room
 from models.data.shards import open_token_shards
-from orchestrator.errors import ConfigError
+from orchestrator.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +30,17 @@ class Counts:
     text_sequences: int
     """Sequences of text."""
     image_sequences: int
-    """Sequences of captioned images."""
+    """Sequences of captioned images or instructions."""
     images: int
-    """Captioned images in them."""
+    """Images in them."""
     text_epochs: float
     """Passes over the text done at the end of the range, the trunk's reading included."""
     caption_epochs: float
-    """Passes over the captions done at the end of the range."""
+    """Passes over the captions done at the end of the range; of those kept, where some are."""
+    instruction_sequences: int = 0
+    """Those of `image_sequences` that are of instructions."""
+    instruction_epochs: float = 0.0
+    """Passes over the instructions done at the end of the range."""
 
 
 class TextOrder:
@@ -53,121 +60,163 @@ class TextOrder:
         return text_row(self._sequences[self._order(epoch)[position]])
 
 
-class CaptionOrder:
-    """Packed captioned images in the order of endless, freshly shuffled passes.
-
-    Each pass packs anew, so passes differ a little in their number of sequences.
-    """
-
-    def __init__(self, folder: Path, *, seq_len: int, image_tokens: int, seed: int) -> None:
-        self._captions = open_captions(folder)
-        self._name = source_name(folder)
-        self._seq_len, self._image_tokens, self._seed = seq_len, image_tokens, seed
-        self._firsts = [0]  # number of each pass's first sequence, as far as it is known
-        self._pass = lru_cache(EPOCHS_KEPT)(self._pack)
-
-    @property
-    def images(self) -> int:
-        """Captioned images of one pass."""
-        return len(self._captions)
-
-    def row(self, number: int) -> Row:
-        """Return the packed sequence at `number`, counted over all passes."""
-        epoch, position = self._locate(number)
-        samples, bounds = self._pass(epoch)
-        chosen = samples[bounds[position] : bounds[position + 1]]
-        return packed_row(self._captions, chosen, self._seq_len, self._image_tokens)
-
-    def images_before(self, number: int) -> int:
-        """Count the images in the first `number` packed sequences."""
-        epoch, position = self._locate(number)
-        return epoch * len(self._captions) + int(self._pass(epoch)[1][position])
-
-    def _locate(self, number: int) -> tuple[int, int]:
-        while self._firsts[-1] <= number:
-            bounds = self._pass(len(self._firsts) - 1)[1]
-            self._firsts.append(self._firsts[-1] + len(bounds) - 1)
-        epoch = int(np.searchsorted(self._firsts, number, side="right")) - 1
-        return epoch, number - self._firsts[epoch]
-
-    def _pack(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        samples = order(len(self._captions), self._seed, epoch, self._name)
-        lengths = self._captions.lengths[samples]
-        return samples, sequence_bounds(lengths, self._seq_len + 1, self._image_tokens)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PretrainingData:
     """The sequences of one pre-training run.
 
     Raises:
-        ConfigError: if a source that the ratio asks for is not given, or an image does not fit.
+        ConfigError: if a source that the ratios ask for is not given, or an image does not fit.
         DataError: if a part is missing or damaged.
     """
 
     text: Path | None
-    """Part of token shards; not opened where the ratio is 1."""
+    """Part of token shards; not opened where `image_ratio` is 1."""
     captions: Path | None
-    """Part of captioned images; not opened where the ratio is 0."""
+    """Part of captioned images; opened where the ratios ask for some."""
+    instructions: Path | None = None
+    """Part of instructions; opened where the ratios ask for some."""
     _: KW_ONLY
     seq_len: int
     """T: positions of a sequence."""
     image_tokens: int = 0
     """P: positions of an image; below T."""
     image_ratio: float = 0.0
-    """Share of the sequences that are of captioned images, in [0, 1]."""
+    """Share of the sequences that are of captioned images or instructions, in [0, 1]."""
+    instruction_ratio: float = 0.0
+    """Share of those that are of instructions, in [0, 1]."""
     seed: int
-    """Seeds the order of both sources."""
+    """Seeds the order of all sources."""
+    text_seed: int | None = None
+    """Seeds the order of text instead; None for `seed`."""
     text_start_sequences: int = 0
-    """Text sequences that the trunk has read under this seed."""
+    """Text sequences that the trunk has read in this order."""
+    kept: Kept | None = None
+    """The captions that are read; None for all."""
 
     def __post_init__(self) -> None:
-        if self.image_ratio < 1:
+        if self.mixture.uses(Kind.TEXT):
             _ = self._texts
-        if self.image_ratio > 0:
+        if self.mixture.uses(Kind.CAPTIONS):
             _ = self._packed
+        if self.mixture.uses(Kind.INSTRUCTIONS):
+            _ = self._packed_rows
 
     @cached_property
-    def _texts(self) -> TextOrder:
-        if self.text is None:
-            raise _no_source("text", self.image_ratio)
-        return TextOrder(self.text, seq_len=self.seq_len, seed=self.seed)
+    def mixture(self) -> Mixture:
+        """Which kind of sequence comes at each index."""
+        return Mixture(image_ratio=self.image_ratio, instruction_ratio=self.instruction_ratio)
 
-    @cached_property
-    def _packed(self) -> CaptionOrder:
-        if self.captions is None:
-            raise _no_source("captions", self.image_ratio)
-        check_room(self.seq_len, self.image_tokens)
-        return CaptionOrder(
-            self.captions, seq_len=self.seq_len, image_tokens=self.image_tokens, seed=self.seed
-        )
+    @property
+    def caption_images(self) -> int:
+        """Images of the captions' part; in batches, those of instructions are counted on from it.
+
+        0 where no caption is read.
+        """
+        return len(self._captions) if self.mixture.uses(Kind.CAPTIONS) else 0
+
+    @property
+    def truncated_rows(self) -> int:
+        """Rows of instructions that lose positions at their end."""
+        return self._rows.truncated if self.mixture.uses(Kind.INSTRUCTIONS) else 0
 
     def batch(self, first_sequence: int, sequences: int) -> Batch:
-        """Return the sequences from `first_sequence` on, (B, T)."""
+        """Return the sequences from `first_sequence` on, (B, T).
+
+        `Batch.images` counts the captions' images first, then the instructions'.
+        """
         numbers = range(first_sequence, first_sequence + sequences)
         return collate([self._row(number) for number in numbers], self.seq_len)
 
     def counts(self, first_sequence: int, sequences: int) -> Counts:
         """Return what the sequences from `first_sequence` on are made of."""
-        end = first_sequence + sequences
-        first_image = images_before(first_sequence, self.image_ratio)
-        end_image = images_before(end, self.image_ratio)
-        text_end = self.text_start_sequences + end - end_image
-        packed = self._packed if self.image_ratio > 0 else None
-        images = packed.images_before(end_image) if packed else 0
+        first = self.mixture.before(first_sequence)
+        end = self.mixture.before(first_sequence + sequences)
+        own = {kind: end[kind] - first[kind] for kind in Kind}
+        text_end = self.text_start_sequences + end[Kind.TEXT]
+        images, epochs = 0, {Kind.CAPTIONS: 0.0, Kind.INSTRUCTIONS: 0.0}
+        for kind, packed in self._packed_orders().items():
+            images += packed.images_before(end[kind]) - packed.images_before(first[kind])
+            epochs[kind] = packed.epochs_before(end[kind])
         return Counts(
-            text_sequences=sequences - (end_image - first_image),
-            image_sequences=end_image - first_image,
-            images=images - packed.images_before(first_image) if packed else 0,
-            text_epochs=text_end / len(self._texts) if self.image_ratio < 1 else 0.0,
-            caption_epochs=images / packed.images if packed else 0.0,
+            text_sequences=own[Kind.TEXT],
+            image_sequences=own[Kind.CAPTIONS] + own[Kind.INSTRUCTIONS],
+            images=images,
+            text_epochs=text_end / len(self._texts) if self.mixture.uses(Kind.TEXT) else 0.0,
+            caption_epochs=epochs[Kind.CAPTIONS],
+            instruction_sequences=own[Kind.INSTRUCTIONS],
+            instruction_epochs=epochs[Kind.INSTRUCTIONS],
         )
 
-    def _row(self, number: int) -> Row:
-        before = images_before(number, self.image_ratio)
-        if is_image(number, self.image_ratio):
-            return self._packed.row(before)
-        return self._texts.row(self.text_start_sequences + number - before)
+    def _row(self, index: int) -> Row:
+        kind, number = self.mixture.at(index)
+        if kind is Kind.TEXT:
+            return self._texts.row(self.text_start_sequences + number)
+        return (self._packed if kind is Kind.CAPTIONS else self._packed_rows).row(number)
+
+    def _packed_orders(self) -> dict[Kind, PackedOrder]:
+        orders: dict[Kind, PackedOrder] = {}
+        if self.mixture.uses(Kind.CAPTIONS):
+            orders[Kind.CAPTIONS] = self._packed
+        if self.mixture.uses(Kind.INSTRUCTIONS):
+            orders[Kind.INSTRUCTIONS] = self._packed_rows
+        return orders
+
+    @cached_property
+    def _texts(self) -> TextOrder:
+        folder = self._given("text", self.text)
+        seed = self.seed if self.text_seed is None else self.text_seed
+        return TextOrder(folder, seq_len=self.seq_len, seed=seed)
+
+    @cached_property
+    def _captions(self) -> Captions:
+        return open_captions(self._given("captions", self.captions))
+
+    @cached_property
+    def _packed(self) -> PackedOrder:
+        folder = self._given("captions", self.captions)
+        check_room(self.seq_len, self.image_tokens)
+        samples = caption_samples(
+            self._captions,
+            source_name(folder),
+            seq_len=self.seq_len,
+            image_tokens=self.image_tokens,
+            kept=self._numbers(folder),
+        )
+        return PackedOrder(samples, seq_len=self.seq_len, seed=self.seed)
+
+    def _numbers(self, folder: Path) -> NDArray[np.int64] | None:
+        """Return the numbers of the captions that are read; None for all."""
+        if self.kept is None:
+            return None
+        if self.kept.of != len(self._captions):
+            raise DataError(
+                f"there are {len(self._captions)} captions, but the filter has scored "
+                f"{self.kept.of}",
+                where=str(folder),
+                mend="restore the data that were filtered, or filter these",
+            )
+        return self.kept.numbers
+
+    @cached_property
+    def _rows(self) -> Instructions:
+        folder = self._given("instructions", self.instructions)
+        return Instructions(folder, seq_len=self.seq_len, image_tokens=self.image_tokens)
+
+    @cached_property
+    def _packed_rows(self) -> PackedOrder:
+        name = source_name(self._rows.folder)
+        samples = instruction_samples(self._rows, name, first_image=self.caption_images)
+        return PackedOrder(samples, seq_len=self.seq_len, seed=self.seed)
+
+    def _given(self, name: str, folder: Path | None) -> Path:
+        if folder is None:
+            raise ConfigError(
+                f"image_ratio is {self.image_ratio} and instruction_ratio "
+                f"{self.instruction_ratio}, but there are no {name}",
+                where=name,
+                mend="name the data set, or set the ratios to 0 or 1 so that it is not read",
+            )
+        return folder
 
 
 def text_row(sequence: NDArray[np.integer[Any]]) -> Row:
@@ -175,30 +224,3 @@ def text_row(sequence: NDArray[np.integer[Any]]) -> Row:
     ids = np.asarray(sequence, dtype=np.int64)
     no_images = np.empty(0, dtype=np.int64)
     return Row(ids[:-1], ids[1:], np.zeros(len(ids) - 1, dtype=np.int32), no_images)
-
-
-def source_name(folder: Path) -> str:
-    """Return what an order is seeded with beside the seed: collection, version and part."""
-    return f"{folder.parent.name}/{folder.name}"
-
-
-def check_room(seq_len: int, image_tokens: int) -> None:
-    """Refuse images that leave no position for text.
-
-    Raises:
-        ConfigError: naming both lengths.
-    """
-    if not 0 < image_tokens < seq_len:
-        raise ConfigError(
-            f"an image takes {image_tokens} positions of a sequence of {seq_len}",
-            where="model.seq_len",
-            mend="give images at least one position and sequences more than an image takes",
-        )
-
-
-def _no_source(name: str, ratio: float) -> ConfigError:
-    return ConfigError(
-        f"image_ratio is {ratio}, but there are no {name}",
-        where=name,
-        mend="name the data set, or set image_ratio to 0 (text alone) or 1 (captions alone)",
-    )

@@ -8,8 +8,8 @@ import numpy as np
 
 from models.data.batch import Batch, Row, collate
 from models.data.captions import Captions, open_captions
-from models.data.packing import packed_row, sequence_bounds
-from models.data.pretraining import check_room, text_row
+from models.data.packing import check_room, packed_row, sequence_bounds
+from models.data.pretraining import text_row
 from models.data.shards import open_token_shards
 
 

@@ -4,17 +4,18 @@ from orchestrator.store.stage import Progress, StageContext, StoppedError
 
 
 class Meter:
-    """Counts steps and questions of one evaluation."""
+    """Counts steps and questions of one evaluation, or of several of one suite."""
 
-    def __init__(self, context: StageContext) -> None:
+    def __init__(self, context: StageContext, rounds: int = 1) -> None:
         self._context = context
+        self._rounds = rounds
         self._step = 0
         self._steps = 0
         self._questions = 0
 
     def expect(self, steps: int) -> None:
-        """Set how many steps there will be."""
-        self._steps = steps
+        """Set how many steps there will be each time."""
+        self._steps = self._rounds * steps
 
     def tick(self) -> None:
         """Leave here if asked to.

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from orchestrator.errors import DataError
-from orchestrator.spec.run import Images
+from orchestrator.spec.suite import Images
 
 
 def shown_images(

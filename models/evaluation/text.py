@@ -35,7 +35,7 @@ from models.evaluation.task_file import Document, Documents, read_task
 from models.evaluation.text_model import TextModel, cut_at
 from models.evaluation.text_outcome import TaskScores, join_tasks
 from orchestrator.errors import ConfigError, DataError
-from orchestrator.spec.run import SuiteConfig
+from orchestrator.spec.suite import SuiteConfig
 
 FEWSHOT_SEED = 1234
 """The harness's default, so that its few-shot examples are the published ones."""

@@ -24,7 +24,7 @@ from models.evaluation.scores import Score, macro_score, mean_score
 from models.evaluation.shown import shown_images
 from models.evaluation.subset import subset
 from orchestrator.errors import ConfigError, DataError
-from orchestrator.spec.run import SuiteConfig
+from orchestrator.spec.suite import SuiteConfig
 
 MAX_NEW_TOKENS = 128
 """Longest free answer, as in vlm-evaluation."""

@@ -5,7 +5,6 @@ A checkpoint is a folder named by its position, with `model.safetensors`, `optim
 and holds the size and hash of each. It is made under another name and renamed when complete.
 """
 
-import hashlib
 import logging
 import os
 import shutil
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 
 from models.architecture.build import build_model
 from models.architecture.vlm import VisionLanguageModel
+from models.manifest import verify, write_manifest
 from orchestrator.errors import RecordError
 from orchestrator.spec.model import ModelConfig, VisionConfig
 from orchestrator.store.files import read_json, replacing, write_json
@@ -31,9 +31,6 @@ from orchestrator.store.layout import RunFolder
 MODEL = "model.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 STATE = "state.json"
-MANIFEST = "manifest.json"
-HASH_BYTES = 1 << 22
-"""Bytes read at a time while hashing."""
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +42,7 @@ class Checkpoint:
     step: int
     """Optimizer steps done since position 0."""
     position: int
-    """Tokens (fine-tuning: examples; tower: images) seen."""
+    """Tokens (fine-tuning: examples; tower: images; average: models) seen."""
     counters: Mapping[str, int]
     """What was counted since position 0, such as `supervised_tokens`."""
     weights: Mapping[str, Tensor]
@@ -69,8 +66,7 @@ def write(checkpoints: Path, checkpoint: Checkpoint) -> Path:
     counters = dict(checkpoint.counters)
     state = {"step": checkpoint.step, "position": checkpoint.position, "counters": counters}
     write_json(part / STATE, state)
-    files = sorted(part.iterdir())
-    write_json(part / MANIFEST, {path.name: _facts(path) for path in files})
+    write_manifest(part)
     if final.exists():  # it was found damaged, or training would not have come here again
         shutil.rmtree(final)
     part.rename(final)
@@ -92,23 +88,6 @@ def newest_valid(checkpoints: Path) -> Path | None:
         else:
             return folder
     return None
-
-
-def verify(folder: Path) -> None:
-    """Compare a checkpoint's files with its manifest.
-
-    Raises:
-        RecordError: naming the first file that is missing or differs.
-    """
-    manifest = read_json(folder / MANIFEST)
-    for name, expected in manifest.items():
-        path = folder / name
-        if not path.is_file() or _facts(path) != expected:
-            raise RecordError(
-                "the file is missing or differs from the checkpoint's manifest",
-                where=str(path),
-                mend="remove this checkpoint's folder and launch the run that made it again",
-            )
 
 
 def read(folder: Path) -> Checkpoint:
@@ -142,14 +121,23 @@ def finished(folder: RunFolder) -> Checkpoint:
 
 
 def load_trained(
-    folder: RunFolder, model: ModelConfig, vision: VisionConfig | None
+    folder: RunFolder,
+    model: ModelConfig,
+    vision: VisionConfig | None,
+    published: Mapping[str, Path] | None = None,
 ) -> VisionLanguageModel:
     """Return the model of a finished run, on the CPU, ready to be asked.
+
+    Args:
+        folder: the run.
+        model: its decoder.
+        vision: how it sees images; None for a model of text alone.
+        published: folders of the encoder's published weights by hub name; the hub has the others.
 
     Raises:
         RecordError: if there is no undamaged checkpoint, or it is of another model.
     """
-    built = build_model(model, vision, seed=0)
+    built = build_model(model, vision, 0, published)
     load_weights(built, finished(folder).weights, where=str(folder.checkpoints))
     return built.eval()
 
@@ -212,14 +200,6 @@ def prune(checkpoints: Path, *, keep: int, latest: int) -> None:
 def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     with replacing(path) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
-
-
-def _facts(path: Path) -> dict[str, object]:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(HASH_BYTES):
-            digest.update(chunk)
-    return {"bytes": path.stat().st_size, "sha256": digest.hexdigest()}
 
 
 def _sync_folder(path: Path) -> None:

@@ -1,11 +1,13 @@
 """What the images of a data set look like to a model: one array of features for each image.
 
-Three ways, one interface: features that a tower's training has stored, features computed through
-that tower, and the pixels of patches, for a model without tower or with one that is trained too.
+One interface: features that a tower's training has stored, features computed through that tower
+or through one with published weights, and the pixels of patches, for a model without tower or with
+one that is trained too.
 
 Shapes in comments: M images asked for, P patches, F feature width, p side of a patch.
 """
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -15,13 +17,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from models.architecture.build import build_tower
+from models.architecture.build import build_tower, is_published, refuse_published
+from models.architecture.published import load_published
 from models.architecture.tower import ConvTower, patches
+from models.architecture.vit import PublishedTower
 from models.data.images import ImageSource, open_images
 from models.training import checkpoint
+from models.training.weights import weights_folders
 from orchestrator.errors import ConfigError, RecordError
+from orchestrator.spec.execution import Execution, Precision
 from orchestrator.spec.model import Encoder, VisionConfig
-from orchestrator.spec.run import DataSource
+from orchestrator.spec.source import DataSource
 from orchestrator.store.files import replacing
 from orchestrator.store.layout import RunFolder
 from orchestrator.store.stage import StageContext
@@ -40,7 +46,10 @@ class Features(Protocol):
     """What the images with the given indices look like to a model."""
 
     def __call__(self, indices: NDArray[np.int64]) -> Tensor:
-        """Return fp32 features on the CPU: (M,) -> (M, P, F), or (M, P, 3 p^2) for pixels."""
+        """Return fp32 features: (M,) -> (M, P, F), or (M, P, 3 p^2) of pixels.
+
+        They lie on the CPU, or where a frozen tower has computed them.
+        """
         ...
 
 
@@ -50,18 +59,25 @@ def open_features(
     """Return the features of a data set's images as a model with this encoder takes them.
 
     Args:
-        context: gives folders of data and of the tower's run.
+        context: gives folders of data and of the tower's run, and the device.
         source: the images.
         vision: the encoder.
         tower: `run_id` of the tower's training; None if the encoder needs none.
 
     Raises:
-        ConfigError: if a frozen tower is declared without its training.
+        ConfigError: if a frozen tower is declared without its training, or published weights
+            with one, or are not what `vision` declares.
         RecordError: if the tower's run or its stored features are damaged or of another shape.
-        DataError: if the images are missing.
+        DataError: if the images or published weights are missing or damaged.
     """
+    if tower is not None:
+        refuse_published(vision)
     if vision.encoder is Encoder.PATCH or not vision.frozen:
         return Memo(PixelFeatures(open_images(context.data(source)), vision))
+    if is_published(vision):
+        pixels = PixelFeatures(open_images(context.data(source)), vision)
+        published = tuple(weights_folders(context, vision).items())
+        return PublishedFeatures(pixels, *_frozen_tower(vision, published, context.execution))
     if tower is None:
         raise ConfigError(
             "a frozen tower is declared, but not the run that trained it",
@@ -121,6 +137,20 @@ def load_tower(folder: RunFolder, vision: VisionConfig) -> ConvTower:
     return tower.eval()
 
 
+@lru_cache(1)
+def _frozen_tower(
+    vision: VisionConfig, published: tuple[tuple[str, Path], ...], execution: Execution
+) -> tuple[PublishedTower, torch.device]:
+    """Return the tower on the device, in the format of matrix products.
+
+    The sources of a run share one: it may be gigabytes, and nothing changes it.
+    """
+    device = torch.device(execution.device)
+    bf16 = execution.precision is Precision.BF16
+    tower = load_published(vision, dict(published)).requires_grad_(requires_grad=False).eval()
+    return tower.to(device, torch.bfloat16 if bf16 else torch.float32), device
+
+
 class StoredFeatures:
     """Features read from the file that a tower's training left; not held in memory."""
 
@@ -148,9 +178,12 @@ class PixelFeatures:
 
     def __call__(self, indices: NDArray[np.int64]) -> Tensor:
         """Decode images: (M,) -> (M, P, 3 p^2), in [-1, 1]."""
-        side = self._vision.image_size
-        pixels = np.stack([resized(self._images.pixels(int(index)), side) for index in indices])
-        return patches(pixels, self._vision.patch_size)
+        side, patch_size = self._vision.image_size, self._vision.patch_size
+        whole = side - side % patch_size  # pixels beyond the last whole patch are left out
+        pixels = np.stack(
+            [resized(self._images.pixels(int(index)), side)[:whole, :whole] for index in indices]
+        )  # (M, S, S, 3)
+        return patches(pixels, patch_size)
 
 
 class TowerFeatures:
@@ -164,6 +197,33 @@ class TowerFeatures:
     def __call__(self, indices: NDArray[np.int64]) -> Tensor:
         """Run the tower: (M,) -> (M, P, F)."""
         return self._tower(self._pixels(indices))
+
+
+class PublishedFeatures:
+    """What a frozen tower with published weights makes of the pixels, fp32, on its device.
+
+    Nothing is remembered: the features of one image take megabytes.
+    """
+
+    def __init__(self, pixels: Features, tower: PublishedTower, device: torch.device) -> None:
+        self._pixels = pixels
+        self._tower = tower
+        self._device = device
+
+    @torch.no_grad()
+    def __call__(self, indices: NDArray[np.int64]) -> Tensor:
+        """Run the tower, once for each distinct image: (M,) -> (M, P, F)."""
+        distinct, places = np.unique(indices, return_inverse=True)
+        with torch.autocast(self._device.type, enabled=False):  # its format is its weights' own
+            found = torch.cat(
+                [
+                    self._tower(self._pixels(part).to(self._device))
+                    for part in np.split(
+                        distinct, range(IMAGES_AT_ONCE, len(distinct), IMAGES_AT_ONCE)
+                    )
+                ]
+            )
+        return found[torch.from_numpy(places).to(self._device)].float()
 
 
 class Memo:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from orchestrator.errors import RecordError
-from orchestrator.spec.run import Decay, OptimizerConfig
+from orchestrator.spec.optimizer import Decay, OptimizerConfig
 
 
 def build_optimizer(module: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:

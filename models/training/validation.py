@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 
 from models.architecture.vlm import VisionLanguageModel
 from models.data.batch import IGNORE, Batch
@@ -46,7 +47,7 @@ def held_out_loss(
     losses: list[np.ndarray] = []
     counts: list[np.ndarray] = []
     for batch in batches:
-        loss, count = _per_sequence(model, batch, features, execution)
+        loss, count = per_sequence(model, batch, features, execution)
         losses.append(loss)
         counts.append(count)
     loss, count = np.concatenate(losses), np.concatenate(counts)
@@ -60,13 +61,15 @@ def held_out_loss(
     )
 
 
-def _per_sequence(
+@torch.no_grad()
+def per_sequence(
     model: VisionLanguageModel, batch: Batch, features: Features | None, execution: Execution
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return each sequence's summed loss and its supervised tokens, each (B,)."""
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return each sequence's summed loss in nats and its supervised tokens, each (B,)."""
     inputs = prepare(batch, features, torch.device(execution.device))
     logits = supervised_logits(model, inputs, execution)  # (N, V)
     losses = F.cross_entropy(logits, inputs.targets, reduction="none").cpu().numpy()  # (N,)
     rows, _ = np.nonzero(batch.targets != IGNORE)  # (N,)
     count = np.bincount(rows, minlength=len(batch.ids))
-    return np.bincount(rows, weights=losses, minlength=len(batch.ids)), count
+    summed = np.bincount(rows, weights=losses, minlength=len(batch.ids))
+    return summed.astype(np.float64), count

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from models.data.shapeworld import make
+from orchestrator.errors import DataError
 from orchestrator.spec.execution import Execution
 from orchestrator.spec.identity import run_id
-from orchestrator.spec.run import DataSource, RunConfig
+from orchestrator.spec.run import RunConfig
+from orchestrator.spec.source import DataSource
 from orchestrator.store.layout import RunFolder
 from orchestrator.store.stage import Progress, StageContext
 
@@ -50,7 +52,10 @@ class FolderContext:
         return None if self.previous_run is None else self.parent(self.previous_run)
 
     def data(self, source: DataSource) -> Path:
-        return self.data_root / f"{source.collection}-{source.version}" / source.part
+        folder = self.data_root / f"{source.collection}-{source.version}" / source.part
+        if not folder.is_dir():
+            raise DataError(f"{source.name} is not there", str(folder), "make it")
+        return folder
 
     def resumed(self, step: int) -> None:
         self.resumed_at = step

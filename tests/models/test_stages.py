@@ -15,17 +15,16 @@ from orchestrator.errors import ConfigError, DataError, RecordError
 from orchestrator.spec.execution import Execution, Precision
 from orchestrator.spec.identity import run_id
 from orchestrator.spec.model import Encoder, ModelConfig, Norm, VisionConfig
+from orchestrator.spec.optimizer import OptimizerConfig, OptimizerState
 from orchestrator.spec.run import (
-    DataSource,
     Finetune,
     ImageTextPretrain,
-    OptimizerConfig,
-    OptimizerState,
     RunConfig,
     TextPretrain,
     TowerPretrain,
 )
 from orchestrator.spec.schedule import Phase, Schedule, Shape, continue_from, warmup_cosine
+from orchestrator.spec.source import DataSource
 from orchestrator.store.stage import StageResult, StoppedError
 
 Contexts = Callable[..., Any]

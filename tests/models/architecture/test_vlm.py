@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from models.architecture.build import build_model
+from models.architecture.projector import build_projector
 from models.architecture.tower import patches, place_code, prime_factors, unpatch
 from models.architecture.vlm import VisionLanguageModel
 from models.data.tokenizer import IMAGE
@@ -86,6 +87,17 @@ def test_one_seed_gives_one_decoder_with_vision_or_without() -> None:
             Projector.MLP,
             {"0.weight": (32, 8), "0.bias": (32,), "2.weight": (32, 32), "2.bias": (32,)},
         ),
+        (
+            Projector.FUSED_MLP,
+            {
+                "0.weight": (32, 8),
+                "0.bias": (32,),
+                "2.weight": (32, 32),
+                "2.bias": (32,),
+                "4.weight": (32, 32),
+                "4.bias": (32,),
+            },
+        ),
     ],
 )
 def test_a_projector_has_prismatic_s_tensors(
@@ -99,14 +111,33 @@ def test_a_projector_has_prismatic_s_tensors(
     assert {name: tuple(t.shape) for name, t in projector.state_dict().items()} == sizes
 
 
-def test_prismatic_s_projector_for_siglip_has_its_published_size() -> None:
-    vision = VisionConfig(encoder=Encoder.CNN, image_size=28, patch_size=14, feature_width=1152)
-    model = ModelConfig(
-        width=512, depth=1, heads=4, vocab_size=50, seq_len=16, norm=Norm.RMS, qk_norm=False
-    )
-    projector = build_model(model, vision, seed=0).projector
-    assert projector is not None
-    assert sum(parameter.numel() for parameter in projector.parameters()) == 852_992
+@pytest.mark.parametrize(
+    ("kind", "feature_width", "width", "size"),
+    [
+        (Projector.LINEAR, 1152, 512, 590_336),
+        (Projector.MLP, 1152, 512, 852_992),  # Prismatic
+        (Projector.MLP, 1152, 2048, 6_557_696),  # Prismatic
+        (Projector.FUSED_MLP, 1152, 512, 7_935_488),
+        (Projector.FUSED_MLP, 2176, 2048, 40_972_800),
+    ],
+)
+def test_projectors_have_prismatic_s_sizes(
+    kind: Projector, feature_width: int, width: int, size: int
+) -> None:
+    projector = build_projector(kind, feature_width=feature_width, width=width)
+    assert sum(parameter.numel() for parameter in projector.parameters()) == size
+
+
+def test_the_fused_projector_is_three_affine_maps_with_exact_gelus_between() -> None:
+    projector = build_projector(Projector.FUSED_MLP, feature_width=8, width=32)
+    x, y = features(), features()
+    for number in (0, 2, 4):
+        weight, bias = (projector.state_dict()[f"{number}.{kind}"] for kind in ("weight", "bias"))
+        y = y @ weight.T + bias
+        if number < 4:
+            y = y * (1 + torch.erf(y / 2**0.5)) / 2
+    with torch.no_grad():
+        torch.testing.assert_close(projector(x), y)
 
 
 def test_patches_are_cut_row_by_row_and_scaled() -> None:

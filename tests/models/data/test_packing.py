@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from models.data.batch import IGNORE
 from models.data.captions import Captions
-from models.data.packing import packed_row, sequence_bounds
+from models.data.packing import Example, packed_examples, packed_row, sequence_bounds
 from models.data.tokenizer import END_OF_TEXT, IMAGE
 
 P = 2
@@ -56,3 +56,25 @@ def test_a_caption_too_long_for_a_sequence_is_cut_and_not_ended() -> None:
     row = packed_row(captions([10, 11, 12, 13]), np.array([0]), 4, P)
     assert row.ids.tolist() == [IMAGE, IMAGE, 10, 11]
     assert row.targets.tolist() == [IGNORE, 10, 11, 12]
+
+
+def example(ids: list[int], supervised: list[bool], *images: int) -> Example:
+    return Example(np.array(ids), np.array(supervised), np.array(images, dtype=np.int64))
+
+
+PICTURE = example([IMAGE, IMAGE, 10, 20, 0], [False, False, False, True, True], 7)
+SPOKEN = example([0, 11, 21, 0], [False, False, True, True])
+
+
+def test_packed_instructions_predict_answers_and_never_the_next_row() -> None:
+    row = packed_examples([PICTURE, SPOKEN], 12)
+    assert row.ids.tolist() == [IMAGE, IMAGE, 10, 20, 0, 0, 11, 21, 0]
+    assert row.targets.tolist() == [IGNORE, IGNORE, 20, 0, IGNORE, IGNORE, 21, 0, IGNORE]
+    assert row.documents.tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 1]
+    assert row.images.tolist() == [7]
+
+
+def test_a_full_row_of_instructions_keeps_its_last_target() -> None:
+    row = packed_examples([PICTURE, SPOKEN], 8)
+    assert row.ids.tolist() == [IMAGE, IMAGE, 10, 20, 0, 0, 11, 21]
+    assert row.targets.tolist()[-1] == END_OF_TEXT

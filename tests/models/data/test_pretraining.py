@@ -19,7 +19,9 @@ from orchestrator.errors import ConfigError, DataError
 T, P = 64, 9
 
 
-def data(world: Path, ratio: float = 0.3, seed: int = 0, start: int = 0) -> PretrainingData:
+def data(
+    world: Path, ratio: float = 0.3, seed: int = 0, start: int = 0, text_seed: int | None = None
+) -> PretrainingData:
     return PretrainingData(
         world / "text",
         world / "captions",
@@ -27,6 +29,7 @@ def data(world: Path, ratio: float = 0.3, seed: int = 0, start: int = 0) -> Pret
         image_tokens=P,
         image_ratio=ratio,
         seed=seed,
+        text_seed=text_seed,
         text_start_sequences=start,
     )
 
@@ -104,6 +107,14 @@ def test_image_rows_hold_each_image_with_its_own_caption(world: Path) -> None:
         assert (ids[documents < 0] == PADDING).all()
         assert (targets[documents < 0] == IGNORE).all()
     assert next(images, None) is None
+
+
+def test_a_branch_of_another_seed_reads_on_in_its_trunks_order(world: Path) -> None:
+    trunk = data(world, 0.0, seed=0).batch(0, 60)
+    branch = data(world, 0.0, seed=1, start=40, text_seed=0).batch(0, 20)
+    assert branch.ids.tobytes() == trunk.ids[40:].tobytes()
+    captions = [data(world, 1.0, seed=1, text_seed=seed).batch(0, 20) for seed in (None, 0)]
+    assert joined([captions[0]]) == joined([captions[1]])  # the captions keep the branch's own seed
 
 
 def test_a_branch_reads_text_on_from_where_its_trunk_stood(world: Path) -> None:

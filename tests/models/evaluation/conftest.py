@@ -17,7 +17,9 @@ from models.training import checkpoint
 from models.training.checkpoint import Checkpoint
 from orchestrator.spec.execution import Execution
 from orchestrator.spec.model import Encoder, ModelConfig, Norm, VisionConfig
-from orchestrator.spec.run import DataSource, Evaluate, Images, RunConfig, SuiteConfig, SuiteKind
+from orchestrator.spec.run import Evaluate, RunConfig
+from orchestrator.spec.source import DataSource
+from orchestrator.spec.suite import Images, SuiteConfig, SuiteKind
 from orchestrator.store.layout import RunFolder
 from orchestrator.store.stage import Progress
 

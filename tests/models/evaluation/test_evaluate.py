@@ -11,7 +11,7 @@ import pytest
 
 from models.evaluation.evaluate import ANSWERS, evaluate
 from orchestrator.errors import ConfigError
-from orchestrator.spec.run import Images, SuiteKind
+from orchestrator.spec.suite import Images, SuiteKind
 from orchestrator.store.stage import Measure, StageResult, StoppedError
 
 ContextOf = Callable[..., Any]

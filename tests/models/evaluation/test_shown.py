@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from models.evaluation.shown import shown_images
 from orchestrator.errors import DataError
-from orchestrator.spec.run import Images
+from orchestrator.spec.suite import Images
 
 NAMES = ["c.png", "a.png", "b.png", "a.png"]
 

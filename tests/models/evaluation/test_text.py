@@ -19,7 +19,8 @@ from models.evaluation.respondent import Respondent
 from models.evaluation.text import run_text_suite
 from models.evaluation.text_model import TextModel
 from orchestrator.errors import ConfigError, DataError
-from orchestrator.spec.run import DataSource, SuiteConfig, SuiteKind
+from orchestrator.spec.source import DataSource
+from orchestrator.spec.suite import SuiteConfig, SuiteKind
 
 TASK = """
 output_type: multiple_choice

@@ -18,7 +18,7 @@ from models.evaluation.question import Row
 from models.evaluation.respondent import Respondent
 from models.evaluation.vision import Examiner, run_vision_suite
 from orchestrator.errors import ConfigError
-from orchestrator.spec.run import Images
+from orchestrator.spec.suite import Images
 
 Ask = Callable[[Benchmark], Outcome]
 

@@ -18,8 +18,10 @@ from models.training.features import Memo, open_features, resized, stored_file
 from orchestrator.errors import RecordError
 from orchestrator.spec.identity import run_id
 from orchestrator.spec.model import Encoder, VisionConfig
-from orchestrator.spec.run import DataSource, OptimizerConfig, TowerPretrain
+from orchestrator.spec.optimizer import OptimizerConfig
+from orchestrator.spec.run import TowerPretrain
 from orchestrator.spec.schedule import warmup_cosine
+from orchestrator.spec.source import DataSource
 
 Contexts = Callable[..., Any]
 

@@ -14,8 +14,10 @@ from models.training.loop import Training, train
 from models.training.loss import Part
 from models.training.optimizer import build_optimizer
 from orchestrator.spec.model import ModelConfig, Norm
-from orchestrator.spec.run import DataSource, OptimizerConfig, TextPretrain
+from orchestrator.spec.optimizer import OptimizerConfig
+from orchestrator.spec.run import TextPretrain
 from orchestrator.spec.schedule import Schedule, warmup_cosine
+from orchestrator.spec.source import DataSource
 from orchestrator.store.stage import DivergedError, StoppedError
 
 Contexts = Callable[..., Any]

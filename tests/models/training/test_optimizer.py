@@ -6,7 +6,7 @@ from torch import nn
 
 from models.training.optimizer import build_optimizer, load_state, state_tensors
 from orchestrator.errors import RecordError
-from orchestrator.spec.run import Decay, OptimizerConfig
+from orchestrator.spec.optimizer import Decay, OptimizerConfig
 
 
 def module() -> nn.Sequential:

@@ -13,8 +13,10 @@ from models.data.scenes import Scenes
 from models.data.shapeworld import make
 from models.training.tower import parted, scene_order
 from orchestrator.spec.model import Encoder, VisionConfig
-from orchestrator.spec.run import DataSource, OptimizerConfig, TowerPretrain
+from orchestrator.spec.optimizer import OptimizerConfig
+from orchestrator.spec.run import TowerPretrain
 from orchestrator.spec.schedule import warmup_cosine
+from orchestrator.spec.source import DataSource
 
 Contexts = Callable[..., Any]
 

@@ -1,0 +1,67 @@
+"""The stage `finetune`."""
+
+from models.data.batch import Batch
+from models.data.instructions import InstructionData
+from models.stages.inheritance import inherit, with_tower
+from models.stages.next_token import held_out_losses, next_token
+from models.stages.start import config_of, prepare
+from models.training.features import open_features
+from models.training.loop import Training, train
+from models.training.optimizer import build_optimizer
+from orchestrator.errors import DataError
+from orchestrator.spec.run import Finetune
+from orchestrator.store.stage import StageContext, StageResult
+
+
+def finetune(context: StageContext) -> StageResult:
+    """Train decoder and projector on instructions, with a fresh optimizer.
+
+    Raises:
+        ConfigError: if the encoder's tower is not declared, or an image leaves no room for text.
+        DataError: if the rows or images are missing, damaged, or not as many as declared.
+        RecordError: if the parent or tower has no undamaged checkpoint, or is of another model.
+    """
+    config = config_of(context, Finetune)
+    device = prepare(context.execution)
+    folder = context.data(config.instructions)
+    data = InstructionData(
+        folder,
+        seq_len=config.model.seq_len,
+        image_tokens=config.vision.image_tokens,
+        seed=config.seed,
+    )
+    if len(data) != config.examples:
+        raise DataError(
+            f"there are {len(data)} rows, but the study declares {config.examples} examples",
+            where=str(folder),
+            mend=f"declare {len(data)} examples, or the data set that was meant",
+        )
+    model = with_tower(context, config).to(device)
+    inherit(context.parent(config.parent), model, None)
+    features = open_features(context, config.instructions, config.vision, config.tower)
+
+    def batches(position: int) -> Batch:
+        return data.batch(position, config.batch_examples)
+
+    counters = train(
+        Training(
+            module=model,
+            optimizer=build_optimizer(model, config.optimizer),
+            parts=next_token(context, config, model, batches, features),
+            schedule=config.schedule,
+            grad_clip=config.optimizer.grad_clip,
+            batch=config.batch_examples,
+            end=config.steps * config.batch_examples,
+            keep_optimizer=False,
+        ),
+        context,
+    )
+    return StageResult(
+        measures=held_out_losses(context, model, config),
+        counts={
+            "steps": config.steps,
+            "examples": config.steps * config.batch_examples,
+            "truncated_rows": data.truncated,
+            **counters,
+        },
+    )

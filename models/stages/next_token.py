@@ -1,0 +1,55 @@
+"""What the stages that train on next tokens share: the training loss and the held-out ones."""
+
+from collections.abc import Callable
+
+from models.architecture.vlm import VisionLanguageModel
+from models.data.batch import Batch
+from models.data.validation import caption_batches, text_batches
+from models.training.features import Features, open_features
+from models.training.loss import NextToken
+from models.training.validation import POSITIONS_AT_ONCE, held_out_loss
+from orchestrator.spec.run import Finetune, ImageTextPretrain, TextPretrain
+from orchestrator.store.stage import Measure, StageContext
+
+
+def next_token(
+    context: StageContext,
+    config: TextPretrain | ImageTextPretrain | Finetune,
+    model: VisionLanguageModel,
+    batches: Callable[[int], Batch],
+    features: Features | None,
+) -> NextToken:
+    """Return the loss that training brings down."""
+    return NextToken(
+        model=model,
+        batches=batches,
+        features=features,
+        execution=context.execution,
+        z_loss=config.optimizer.z_loss,
+    )
+
+
+def held_out_losses(
+    context: StageContext,
+    model: VisionLanguageModel,
+    config: TextPretrain | ImageTextPretrain | Finetune,
+) -> tuple[Measure, ...]:
+    """Measure the losses of the splits that are declared."""
+    T = config.model.seq_len
+    at_once = max(1, POSITIONS_AT_ONCE // T)
+    measures: list[Measure] = []
+    model.eval()
+    if config.val_text is not None:
+        batches = text_batches(context.data(config.val_text), seq_len=T, sequences=at_once)
+        measures.append(held_out_loss("val_text_loss", model, batches, None, context.execution))
+    if isinstance(config, ImageTextPretrain | Finetune) and config.val_captions is not None:
+        batches = caption_batches(
+            context.data(config.val_captions),
+            seq_len=T,
+            image_tokens=config.vision.image_tokens,
+            sequences=at_once,
+        )
+        features = open_features(context, config.val_captions, config.vision, config.tower)
+        loss = held_out_loss("val_caption_loss", model, batches, features, context.execution)
+        measures.append(loss)
+    return tuple(measures)
