@@ -4,7 +4,8 @@ from pathlib import Path
 
 from orchestrator.errors import DataError, RecordError
 from orchestrator.spec.execution import Execution
-from orchestrator.spec.run import DataSource, RunConfig
+from orchestrator.spec.run import RunConfig
+from orchestrator.spec.source import DataSource
 from orchestrator.store.layout import RunFolder
 from orchestrator.store.records import Intent, RunRecord, is_done
 from orchestrator.store.stage import Progress
