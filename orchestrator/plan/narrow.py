@@ -87,5 +87,5 @@ def _unknown(kind: str, name: str, known: Collection[str]) -> PlanError:
     return PlanError(
         f"the study has no {kind} {name!r}",
         where=f"--{kind.split()[0]}",
-        mend=f"choose from: {', '.join(sorted(known))}",
+        mend=f"choose from: {', '.join(sorted(known)) or 'none, as nothing in it is called so'}",
     )

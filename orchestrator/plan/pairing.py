@@ -2,11 +2,12 @@
 
 Runs are compared by the settings that vary among them. Settings that always move together, such as
 a model's width and depth, count as one. Counterparts agree in all but those that moved for every
-run of their stage and at most `MOST_OTHERS` more, and at least in half of all.
+run of their stage, or in the axes of the study, or in all settings but at most `MOST_OTHERS` more;
+and always in half of them.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -16,6 +17,9 @@ from orchestrator.spec.run import Stage
 
 MOST_OTHERS = 2
 """Settings that counterparts may differ in beyond those that moved for every run."""
+
+BUDGETS = ("text_tokens", "image_text_tokens")
+"""Axes that follow from others: a change of the batch rounds them to other values."""
 
 MOST_LOOKS = 200_000
 """Runs times combinations of settings that are looked at, for one number of settings."""
@@ -55,8 +59,8 @@ def _of_stage(stage: Stage, one: Side, other: Side) -> Iterator[Pair]:
     """Pair the runs of one stage, in the order of the first side."""
     first = {run.run_id: one.recipes.of(run) for run in one.runs if run.stage is stage}
     second = {run.run_id: other.recipes.of(run) for run in other.runs if run.stage is stage}
-    matched = _Matching(first, second).matched() if first and second else {}
-    named = {run.run_id: run for run in other.runs}
+    named = {run.run_id: run for run in (*one.runs, *other.runs) if run.stage is stage}
+    matched = _Matching(first, second, named).matched() if first and second else {}
     for run in one.runs:
         name = matched.get(run.run_id)
         if name is not None:
@@ -65,25 +69,31 @@ def _of_stage(stage: Stage, one: Side, other: Side) -> Iterator[Pair]:
                 yield Pair(one=run, other=named[name], contrasts=differ)
 
 
+def _axes(run: PlannedRun) -> Hashable:
+    return frozenset(axis for axis in run.axes if axis.name not in BUDGETS)
+
+
 class _Matching:
     """Holds the runs of one stage that are still without a counterpart."""
 
     def __init__(
-        self, ones: Mapping[str, Mapping[str, Leaf]], others: Mapping[str, Mapping[str, Leaf]]
+        self,
+        ones: Mapping[str, Mapping[str, Leaf]],
+        others: Mapping[str, Mapping[str, Leaf]],
+        runs: Mapping[str, PlannedRun],
     ) -> None:
-        self._ones, self._others = dict(ones), dict(others)
+        self._ones, self._others, self._runs = dict(ones), dict(others), runs
         self._moved, self._rest = _telling(list(ones.values()), list(others.values()))
 
     def matched(self) -> dict[str, str]:
         """Return counterparts by name."""
-        found: dict[str, str] = {}
-        for number in range(min(MOST_OTHERS, len(self._rest)) + 1):
+        found = self._agreeing_in(self._rest) | self._match(lambda name, _: _axes(self._runs[name]))
+        for number in range(1, min(MOST_OTHERS, len(self._rest)) + 1):
             ways = [way for way in combinations(self._rest, number) if self._is_likely(way)]
-            looks = len(ways) * (len(self._ones) + len(self._others))
-            if number > 0 and looks > MOST_LOOKS:
+            if len(ways) * (len(self._ones) + len(self._others)) > MOST_LOOKS:
                 break
             for ignored in ways:
-                found |= self._match([each for each in self._rest if each not in ignored])
+                found |= self._agreeing_in([each for each in self._rest if each not in ignored])
         return found
 
     def _is_likely(self, way: tuple[str, ...]) -> bool:
@@ -91,23 +101,22 @@ class _Matching:
         alone = len(way) + len(self._moved) == 1
         return alone or not any(place.startswith("model.") for place in way)
 
-    def _match(self, places: Sequence[str]) -> dict[str, str]:
-        """Pair, and take out, runs that agree in some places."""
-        waiting: dict[tuple[Leaf, ...], deque[str]] = {}
+    def _agreeing_in(self, places: Sequence[str]) -> dict[str, str]:
+        return self._match(lambda _, recipe: tuple(recipe.get(place) for place in places))
+
+    def _match(self, key: Callable[[str, Mapping[str, Leaf]], Hashable]) -> dict[str, str]:
+        """Pair, and take out, runs of the same key."""
+        waiting: dict[Hashable, deque[str]] = {}
         for name, recipe in self._others.items():
-            waiting.setdefault(_values(recipe, places), deque()).append(name)
+            waiting.setdefault(key(name, recipe), deque()).append(name)
         found: dict[str, str] = {}
         for name, recipe in self._ones.items():
-            there = waiting.get(_values(recipe, places))
+            there = waiting.get(key(name, recipe))
             if there:
                 found[name] = there.popleft()
         for name, counterpart in found.items():
             del self._ones[name], self._others[counterpart]
         return found
-
-
-def _values(recipe: Mapping[str, Leaf], places: Sequence[str]) -> tuple[Leaf, ...]:
-    return tuple(recipe.get(place) for place in places)
 
 
 def _telling(

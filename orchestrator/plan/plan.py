@@ -99,10 +99,12 @@ class PlannedRun:
         if "image_ratio" in shown:
             share = float(shown["image_ratio"]) * 100
             words += [f"images {share:.4g}%", str(shown["learning_rate_rule"])]
+        if shown.get("instruction_ratio"):
+            words.append(f"of them instructions {float(shown['instruction_ratio']) * 100:.4g}%")
         if "keep" in shown and float(shown["keep"]) < 1:
             words.append(f"best {float(shown['keep']) * 100:.4g}% of captions")
         if "epochs" in shown:
-            words.append(f"{shown['epochs']} epochs")
+            words.append(f"{shown['epochs']} epoch{'' if shown['epochs'] == 1 else 's'}")
         words += [f"{shown[name]}" for name in ("soup", "suite") if name in shown]
         return ", ".join([*words, f"seed {shown['seed']}"])
 

@@ -2,8 +2,9 @@
 
 from orchestrator.spec.schedule import Phase, Schedule, Shape
 
-FEW_STEPS = 20
-"""Below this many, whole steps are too coarse to tell a share from the one next to it."""
+TELLING_STEPS = {1: 6, 2: 50}
+"""Steps from which a share of so many digits is told from the next one: at n steps, rounding to
+whole ones moves a share by up to 1 in 2n, and shares of one digit differ by at least 1 in 10."""
 
 Words = dict[str, str | float | int]
 """Values by name."""
@@ -68,8 +69,8 @@ def _length_words(length: int, whole: int | None, batch: int) -> str:
 
 def _round_share(length: int, whole: int, batch: int) -> float | None:
     """Return the roundest share of the whole that gives this length in whole steps."""
-    for digits in (1, 2) if length >= FEW_STEPS * batch else ():
+    for digits, steps in TELLING_STEPS.items():
         share = float(f"{length / whole:.{digits}g}")
-        if round(share * whole / batch) * batch == length:
+        if length >= steps * batch and round(share * whole / batch) * batch == length:
             return share
     return None

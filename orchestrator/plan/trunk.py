@@ -44,16 +44,38 @@ def partings(segments: Iterable[TextPretrain]) -> tuple[tuple[TextPretrain, Text
         families.setdefault(_family(config), []).append(config)
     found: dict[TextPretrain, TextPretrain] = {}
     for family in families.values():
-        tips = {config.schedule: config for config in sorted(family, key=_end)}  # the longest
-        for one, other in combinations(tips.values(), 2):
-            shorter = min(one.end_tokens, other.end_tokens)
-            shared = min(one.schedule.common(other.schedule), shorter)
-            shared -= shared % one.batch_tokens
-            if shared < shorter <= shared * WORTH_SHARING:
-                until = one.schedule.until(shared)
-                found.setdefault(replace(one, end_tokens=shared, schedule=until), one)
-    known = {config for family in families.values() for config in family}
-    return tuple((new, one) for new, one in found.items() if new not in known)
+        for new, one in _common_starts(family).items():
+            if new not in family and _is_worth_it(new, family):
+                found[new] = one
+    return tuple(found.items())
+
+
+def _common_starts(family: list[TextPretrain]) -> dict[TextPretrain, TextPretrain]:
+    """Return what any two of a family have in common, each with one of the two."""
+    tips = {config.schedule: config for config in sorted(family, key=_end)}  # the longest
+    starts: dict[TextPretrain, TextPretrain] = {}
+    for one, other in combinations(tips.values(), 2):
+        shared = one.schedule.common(other.schedule)
+        shared = min(shared, one.end_tokens, other.end_tokens)
+        shared -= shared % one.batch_tokens
+        if shared:
+            start = replace(one, end_tokens=shared, schedule=one.schedule.until(shared))
+            starts.setdefault(start, one)
+    return starts
+
+
+def _is_worth_it(start: TextPretrain, family: list[TextPretrain]) -> bool:
+    """Whether the shortest segment that begins with it owes it enough.
+
+    That one only gets shorter as a study grows, so a cut that was made stays.
+    """
+    end = start.end_tokens
+    beyond = (
+        config.end_tokens
+        for config in family
+        if config.end_tokens > end and config.schedule.until(end) == start.schedule
+    )
+    return min(beyond) <= end * WORTH_SHARING
 
 
 def _end(config: TextPretrain) -> int:

@@ -99,7 +99,7 @@ class Namer:
         if kind is tuple:
             return f"[{','.join(map(self._text, cast(tuple[object, ...], value)))}]"
         if kind is float and isfinite(cast(float, value)):
-            return repr(value)
+            return repr(cast(float, value) + 0.0)  # there is one zero
         if isinstance(value, StrEnum):
             return _quoted(value.value)
         if value is None or isinstance(value, bool | float):

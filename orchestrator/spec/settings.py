@@ -126,8 +126,6 @@ class FilterSettings:
 
     keep: float
     """Share of the captions kept, those of the lowest perplexity, in (0, 1]; 1 scores nothing."""
-    model: str | None = None
-    """Name of the model that scores; None for the point's own."""
 
     def __post_init__(self) -> None:
         check_positive("keep", self.keep)

@@ -13,6 +13,9 @@ from orchestrator.spec.profile import Profile
 PROFILES = Path("slurm/profiles")
 """Where profiles lie that are asked for by name, below the working folder."""
 
+PROJECT = Path(__file__).resolve().parents[2]
+"""The project's own folder: its profiles are found by name from anywhere."""
+
 SUFFIX = ".yaml"
 
 
@@ -28,6 +31,9 @@ def load_profile(name_or_path: str, folder: Path = Path()) -> Profile:
             hold.
     """
     path = folder / profile_path(name_or_path)
+    own = PROJECT / profile_path(name_or_path)
+    if not path.is_file() and own.is_relative_to(PROJECT / PROFILES) and own.is_file():
+        path = own
     if not path.is_file():
         raise ConfigError(
             f"there is no profile {name_or_path!r}",
@@ -56,5 +62,6 @@ def profile_path(name_or_path: str) -> Path:
 
 
 def _listed(folder: Path) -> str:
-    names = sorted(path.stem for path in (folder / PROFILES).glob(f"*{SUFFIX}"))
-    return ", ".join(names) or f"none, as {PROFILES} holds no {SUFFIX} file"
+    places = (folder / PROFILES, PROJECT / PROFILES)
+    names = sorted({path.stem for place in places for path in place.glob(f"*{SUFFIX}")})
+    return ", ".join(names)

@@ -36,7 +36,7 @@ def read_tree(path: Path, overrides: tuple[str, ...] = ()) -> Tree:
     parts = _parts(path, ())
     try:
         values = OmegaConf.from_dotlist(list(overrides))
-        merged = OmegaConf.merge(*parts, values)
+        merged = OmegaConf.merge(*parts, values) if overrides or len(parts) > 1 else parts[0]
         tree = OmegaConf.to_container(merged, resolve=True)
     except (OmegaConfBaseException, YAMLError, ValueError) as error:
         raise ConfigError(
@@ -74,7 +74,11 @@ def _load(path: Path) -> DictConfig:
         loaded = OmegaConf.create(text)
     except FileNotFoundError as error:
         raise ConfigError("there is no such file", str(path), "give a study file") from error
-    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError) as error:
+    except OSError as error:
+        raise ConfigError(
+            f"the file cannot be read: {error.strerror}", str(path), "give a study file"
+        ) from error
+    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"the file is not YAML: {_first_line(error)}", str(path), "mend the file's syntax"
         ) from error
@@ -91,7 +95,7 @@ def _check_anchors(text: str, path: Path) -> None:
     """Refuse anchors that write out to more than a study can hold, before they are written out."""
     if "*" not in text:
         return
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    root = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     size = 0 if root is None else _size(root, {})
     if size > MOST_VALUES:
         raise ConfigError(

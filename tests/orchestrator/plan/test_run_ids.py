@@ -1,7 +1,6 @@
 """Which words of a study file move the names of runs: every one of science, none of other kinds."""
 
 import copy
-import random
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -9,18 +8,19 @@ from typing import Any, cast, get_args, get_type_hints
 
 import pytest
 import yaml
-from omegaconf import OmegaConf
 
 from orchestrator.plan.plan import Plan
-from orchestrator.plan.planner import plan_study
-from orchestrator.plan.throughput import Machine
 from orchestrator.spec.codec import FromPlain
 from orchestrator.spec.parallel import Parallelism
 from orchestrator.spec.settings import StageSettings
-from orchestrator.store.study_file import ARM_KEYS, KEYS, load_study
+from orchestrator.store.study_file import ARM_KEYS, KEYS
 
 PlanTree = Callable[[dict[str, Any]], Plan]
-STUDIES = sorted((Path(__file__).parents[3] / "sweeps").glob("*.yaml"))
+Names = frozenset[tuple[str, str]]
+"""Stages and names of runs."""
+
+Named = Callable[[dict[str, Any]], Names]
+KNOWN: dict[str, Names] = {}
 GONE = object()
 """Stands for a key that is taken out."""
 
@@ -130,7 +130,7 @@ SCIENCE: dict[str, Any] = {
             "warmup": 0.2,
             "warmup_steps": {"warmup": GONE, "warmup_steps": 7},
             "rewarm_peak": 3e-3,
-            "equal_peak": 2e-3,
+            "equal_peak": 4e-3,
         },
     ),
     **under("image_text_pretrain.optimizer", OPTIMIZERS),
@@ -153,16 +153,54 @@ SCIENCE: dict[str, Any] = {
     "average.over": {"epochs": [1, 3]},
     "average.soup": {"soup": "uniform", "selection": GONE},
     "average.selection": "other",
-    "evaluate.suites": ["text"],
+    "evaluate.suites": ["text", "other"],
 }
 """Another value for each setting that decides a result; a mapping changes its neighbours, too."""
 
 COSTS = {"finetune.tokens_per_example": 13}
 """Settings that are for costs alone."""
 
+KEYS_OF_SCIENCE: dict[str, Any] = {
+    "seed": 1,
+    "encoder": "patches",
+    "presets": {"tiny": {"depth": 3}},
+    "models.s.depth": 3,
+    "models.s.stages": {"finetune": {"epochs": 3}},
+    "encoders.tower.feature_width": 16,
+    "data.world.version": "2",
+    "stages.evaluate": {"suites": ["text"]},
+    "suites.text.benchmarks": ["sums"],
+    "override": [{"when": {"model": "s"}, "set": {"epochs": 3}}],
+    "functions": {"finetune": "my_own.stages:finetune"},
+    "arms.one.axes": {"model": ["s"]},
+    "arms.one.fixed": {"epochs": 3},
+    "arms.one.zip": [["model", "cooldown_point"]],
+    "arms.one.where": [{"cooldown_point": "40%"}],
+    "arms.one.override": [{"when": {"model": "s"}, "set": {"epochs": 3}}],
+    "arms.one.stages": ["text_pretrain", "evaluate"],
+}
 PARALLELISM = {"gpus": 8, "micro_batch": 4, "sharding": "sharded", "recompute": "blocks"}
-STRUCTURE = {"seed", "encoder", "models", "encoders", "data", "stages", "suites", "arms"}
-"""Keys whose parts are tried one by one here or in the tests of planning."""
+PATCHES = {"encoder": "patch", "image_size": 48, "patch_size": 16, "feature_width": 768}
+INFRASTRUCTURE: dict[str, Any] = {
+    "study": "another",
+    "about": "Something else.",
+    "launch": {"profile": "a100"},
+    **{f"launch.layouts.s.{name}": value for name, value in PARALLELISM.items()},
+    "data.world.tokens": 2_000_000,
+    "data.world.may_repeat": True,
+    "data.unused": {"version": "1"},
+    "models.unused": {"preset": "open_lm_79m"},
+    "encoders.unused": PATCHES,
+    "suites.unused": {"kind": "text", "data": "world/benchmarks", "benchmarks": ["sums"]},
+    "presets.unused": {"depth": 1},
+    "functions": {"finetune": "models.stages:finetune"},
+    "arms.one.feeds": ["table_1"],
+    "arms.one.group": "another",
+    "arms.child": {"parent": "one"},
+    "include": "base.yaml",
+    **under("stages", COSTS),
+}
+"""What names nothing; each is put in the place of what the study says there, or added."""
 
 
 @pytest.fixture
@@ -171,9 +209,13 @@ def full(tree: dict[str, Any]) -> dict[str, Any]:
     tree["stages"] = copy.deepcopy(STAGES)
     tree["suites"]["other"] = {**tree["suites"]["vision"], "limit": 3}
     tree["data"] = {"world": {"version": "1", "tokens": 1_000_000}}
+    tree["encoders"]["patches"] = PATCHES
+    tree["presets"] = {"tiny": {"depth": tree["models"]["s"].pop("depth")}}
+    tree["models"]["s"]["preset"] = "tiny"
+    tree["launch"] = {"layouts": {"s": {"gpus": 1}}}
     every = ["text_pretrain", "image_text_pretrain", "finetune", "average", "evaluate"]
     rules = ["inherited", "rewarmed", "equal_peak"]
-    one = {"axes": {"model": ["s"], "cooldown_point": ["40%", 1.0]}, "feeds": ["figure_4"]}
+    one = {"axes": {"model": ["s", "m"], "cooldown_point": ["40%", 1.0]}, "feeds": ["figure_4"]}
     tree["arms"] = {
         "one": one,
         "rules": {"axes": {"learning_rate_rule": rules}, "fixed": {"model": "s"}},
@@ -182,8 +224,18 @@ def full(tree: dict[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def names(plan: Plan) -> set[str]:
-    return {run.run_id for run in plan.runs}
+@pytest.fixture
+def named(plan_tree: PlanTree) -> Named:
+    """Return the names of a study's runs; of a study met before, what they were."""
+
+    def names(tree: dict[str, Any]) -> Names:
+        text = yaml.safe_dump(tree, sort_keys=False)
+        if text not in KNOWN:
+            runs = plan_tree(tree).runs
+            KNOWN[text] = frozenset((run.stage.value, run.run_id) for run in runs)
+        return KNOWN[text]
+
+    return names
 
 
 def put(tree: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
@@ -218,47 +270,45 @@ def test_every_setting_of_a_stage_is_tried() -> None:
 
 
 @pytest.mark.parametrize("place", SCIENCE)
-def test_a_setting_of_science_moves_names(
-    place: str, full: dict[str, Any], plan_tree: PlanTree
+def test_a_setting_of_science_moves_the_runs_of_its_stage(
+    place: str, full: dict[str, Any], named: Named
 ) -> None:
-    before = names(plan_tree(full))
-    after = names(plan_tree(put(full, f"stages.{place}", SCIENCE[place])))
-    assert before - after
-    assert after - before
+    before = named(full)
+    after = named(put(full, f"stages.{place}", SCIENCE[place]))
+    stage = place.split(".")[0]
+    assert stage in {each for each, _ in before - after}
+    assert stage in {each for each, _ in after - before}
 
 
-@pytest.mark.parametrize(
-    ("place", "value"),
-    [
-        ("seed", 1),
-        ("models.s.depth", 3),
-        ("models.s.stages", {"finetune": {"epochs": 3}}),
-        ("encoders.tower.feature_width", 16),
-        ("data.world.version", "2"),
-        ("suites.text.benchmarks", ["sums"]),
-        ("suites.text.name", GONE),
-        ("override", [{"when": {"model": "s"}, "set": {"epochs": 3}}]),
-        ("functions", {"finetune": "my_own.stages:finetune"}),
-        ("arms.one.override", [{"when": {"model": "s"}, "set": {"epochs": 3}}]),
-        ("arms.one.fixed", {"epochs": 3}),
-        ("arms.one.where", [{"cooldown_point": "40%"}]),
-    ],
-)
-def test_a_key_of_science_moves_names(
-    place: str, value: Any, full: dict[str, Any], plan_tree: PlanTree
+@pytest.mark.parametrize("place", KEYS_OF_SCIENCE)
+def test_a_key_of_science_moves_names(place: str, full: dict[str, Any], named: Named) -> None:
+    changed = put(full, place, KEYS_OF_SCIENCE[place])
+    assert named(changed) != named(full)
+
+
+@pytest.mark.parametrize("place", INFRASTRUCTURE)
+def test_a_key_of_another_kind_moves_none(
+    place: str, full: dict[str, Any], named: Named, tmp_path: Path
 ) -> None:
-    if value is GONE:  # the name of a suite is its key
-        changed = copy.deepcopy(full)
-        changed["suites"]["renamed"] = changed["suites"].pop("text")
-        changed["stages"]["evaluate"]["suites"] = ["renamed", "vision"]
-    else:
-        changed = put(full, place, value)
-    assert names(plan_tree(changed)) != names(plan_tree(full))
+    (tmp_path / "base.yaml").write_text("about: Included.\n")
+    before = named(full)
+    assert named(put(full, place, INFRASTRUCTURE[place])) == before
 
 
-def renamed(tree: dict[str, Any], _: str) -> dict[str, Any]:
-    return tree | {"arms": {f"another {name}": arm for name, arm in tree["arms"].items()}}
+def test_no_key_is_untried() -> None:
+    assert set(PARALLELISM) == {field.name for field in fields(Parallelism)}
+    places = [*KEYS_OF_SCIENCE, *INFRASTRUCTURE]
+    assert {place.split(".")[0] for place in places} == set(KEYS)
+    arms = {place.split(".")[2] for place in places if place.startswith("arms.one.")}
+    assert arms | {"parent"} == set(ARM_KEYS)
 
 
-def reversed_arms(tree: dict[str, Any]) -> dict[str, Any]:
-    return tree | {"arms": dict(reversed(tree["arms"].items()))}
+def test_the_name_of_an_arm_moves_none_and_that_of_a_suite_does(
+    full: dict[str, Any], named: Named
+) -> None:
+    before = named(full)
+    arms = {f"another {name}": arm for name, arm in full["arms"].items()}
+    assert named({**full, "arms": arms}) == before
+    full["suites"]["renamed"] = full["suites"].pop("text")
+    full["stages"]["evaluate"]["suites"] = ["renamed", "vision"]
+    assert named(full) != before

@@ -95,6 +95,14 @@ def test_a_warm_up_too_short_to_be_worth_a_run_is_not_cut_off() -> None:
     assert partings(configs[1:]) == ()
 
 
+def test_a_cut_stays_as_a_study_grows() -> None:
+    before = [segment(5_120, length=12_800), segment(6_400, length=16_000)]
+    [(cut_off, _)] = partings(before)
+    grown = [*before, segment(12_800, length=12_800), segment(16_000, length=16_000)]
+    assert cut_off.end_tokens == 320
+    assert [new for new, _ in partings(grown)] == [cut_off]
+
+
 def test_a_cut_that_is_there_already_is_not_made_again() -> None:
     short = segment(3_200, length=3_200, curve=Curve.WSD)
     assert partings([short, segment(6_400, curve=Curve.WSD), segment(2_560, curve=Curve.WSD)]) == ()

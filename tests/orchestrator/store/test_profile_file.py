@@ -9,7 +9,7 @@ from orchestrator.plan.count import total_params, training_flops
 from orchestrator.plan.throughput import profile_throughput
 from orchestrator.spec.presets import PRESETS
 from orchestrator.spec.profile import Partition
-from orchestrator.store.profile_file import load_profile
+from orchestrator.store.profile_file import PROFILES, load_profile
 
 ROOT = Path(__file__).parents[3]
 TEXT = """
@@ -53,14 +53,14 @@ def test_a_profile_that_is_not_there_is_refused_with_those_that_are(
     with pytest.raises(ConfigError) as caught:
         load_profile(name, folder)
     assert name in caught.value.what
-    assert "one of: mine" in caught.value.mend
+    assert "mine" in caught.value.mend.rpartition(": ")[2].split(", ")
     assert caught.value.where.startswith(str(folder))
 
 
-def test_where_no_profile_lies_that_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as caught:
-        load_profile("mine", tmp_path)
-    assert "none" in caught.value.mend
+def test_the_projects_own_profiles_are_found_from_anywhere(tmp_path: Path, folder: Path) -> None:
+    assert load_profile("a100", tmp_path).profile == "a100"
+    (folder / PROFILES / "a100.yaml").write_text(TEXT)  # one of the same name comes first
+    assert load_profile("a100", folder).profile == "mine"
 
 
 @pytest.mark.parametrize(
