@@ -6,7 +6,7 @@ Those are the two with the most values; the seed is one of them only where nothi
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.plan.labels import axis_words
+from orchestrator.plan.graph.labels import axis_words
 from orchestrator.plan.plan import AxisValue, Plan
 
 

@@ -22,8 +22,8 @@ from analysis.plans.packing import Bar, Packed, Placement, pack
 from analysis.plans.picture import Picture
 from analysis.plans.shared_rows import ROWS, mean_colours
 from orchestrator.errors import PlanError
+from orchestrator.plan.graph.stage_colours import STAGE_COLOURS, tint
 from orchestrator.plan.plan import Plan, PlannedRun
-from orchestrator.plan.stage_colours import STAGE_COLOURS, tint
 from orchestrator.spec.run import Stage
 
 WIDTH = 14.0

@@ -12,10 +12,10 @@ from analysis.plans.canvas import MARGIN, counted, head, head_height, head_width
 from analysis.plans.layout import Edge, Layout, lay_out
 from analysis.plans.picture import Picture
 from orchestrator.errors import PlanError
-from orchestrator.plan.fold import FoldedPlan, Node, fold
-from orchestrator.plan.labels import usual_words
+from orchestrator.plan.graph.fold import FoldedPlan, Node, fold
+from orchestrator.plan.graph.labels import usual_words
+from orchestrator.plan.graph.stage_colours import STAGE_COLOURS, tint
 from orchestrator.plan.plan import Plan
-from orchestrator.plan.stage_colours import STAGE_COLOURS, tint
 from orchestrator.spec.run import Stage
 
 MOST_NODES = 260

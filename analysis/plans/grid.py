@@ -18,9 +18,9 @@ from analysis.plans.coverage import Coverage, Side, coverage
 from analysis.plans.picture import Picture
 from orchestrator.errors import PlanError
 from orchestrator.plan.actions import State
-from orchestrator.plan.labels import value_words
+from orchestrator.plan.graph.labels import value_words
+from orchestrator.plan.graph.stage_colours import tint
 from orchestrator.plan.plan import Plan
-from orchestrator.plan.stage_colours import tint
 
 SHEET = 13.0
 """Inches that tables fill before they go on below."""

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from orchestrator.plan.fold import Node
+from orchestrator.plan.graph.fold import Node
+from orchestrator.plan.graph.reduction import direct_needs
 from orchestrator.plan.plan import AxisValue
-from orchestrator.plan.reduction import direct_needs
 from orchestrator.spec.run import Stage
 
 TREE_GAP = 0.5

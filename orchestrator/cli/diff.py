@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 
 from orchestrator.cli.diff_words import diff_objects, show_diff
-from orchestrator.plan.difference import difference
-from orchestrator.plan.effect import effects
+from orchestrator.plan.compare.difference import difference
+from orchestrator.plan.compare.effect import effects
 from orchestrator.plan.plan import Plan
 from orchestrator.spec.study import Study
 from orchestrator.store.study_file import load_study, machine_of, plan_for

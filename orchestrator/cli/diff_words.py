@@ -9,8 +9,8 @@ from rich.table import Table
 
 from orchestrator.cli.quantities import amount, count
 from orchestrator.cli.setting_words import plain, said
-from orchestrator.plan.difference import Difference, Move, Row
-from orchestrator.plan.effect import Effect
+from orchestrator.plan.compare.difference import Difference, Move, Row
+from orchestrator.plan.compare.effect import Effect
 from orchestrator.plan.plan import PlannedRun
 from orchestrator.spec.codec import Plain, encode
 from orchestrator.spec.run import Stage

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from orchestrator.cli.plan_tables import show
 from orchestrator.errors import ConfigError
-from orchestrator.plan.failures import FailureRates
+from orchestrator.plan.makespan.failures import FailureRates
 from orchestrator.plan.narrow import Part, narrow
 from orchestrator.plan.outlook import outlook
 from orchestrator.store.data_folder import missing_data

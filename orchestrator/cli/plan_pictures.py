@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from orchestrator.launch.session import preview
 from orchestrator.plan.actions import Limits, State
-from orchestrator.plan.dot import dot_text
-from orchestrator.plan.fold import fold
+from orchestrator.plan.cost.throughput import Machine
+from orchestrator.plan.graph.dot import dot_text
+from orchestrator.plan.graph.fold import fold
 from orchestrator.plan.outlook import outlook
 from orchestrator.plan.plan import Plan
-from orchestrator.plan.throughput import Machine
 from orchestrator.store.files import write_text
 from orchestrator.store.layout import StudyFolder
 

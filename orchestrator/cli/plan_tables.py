@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.cli.quantities import amount, count, hours, size
-from orchestrator.plan.failures import Distribution, Spread
 from orchestrator.plan.lineage import trained_once
-from orchestrator.plan.makespan import CriticalStep
+from orchestrator.plan.makespan.failures import Distribution, Spread
+from orchestrator.plan.makespan.makespan import CriticalStep
 from orchestrator.plan.outlook import Outlook
 from orchestrator.plan.plan import Cost, Plan, PlannedRun
 from orchestrator.spec.run import Stage

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from orchestrator.plan.recipe import Leaf
+from orchestrator.plan.compare.recipe import Leaf
 from orchestrator.spec.codec import Plain
 
 _SMALL = 1e-2

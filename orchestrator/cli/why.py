@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.why_words import State, why_lines, why_object
+from orchestrator.plan.compare.why import find_run, why_of
 from orchestrator.plan.plan import Plan, PlannedRun
-from orchestrator.plan.why import find_run, why_of
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.study_file import load_plan
 
@@ -23,7 +23,7 @@ def why(
     results: Annotated[Path, typer.Option(help="folder of results folders")] = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> None:
-    """Say why a run exists: the arms it serves, what it needs and saves, and what it is like.
+    """Say why a run exists: what it serves, needs and saves, and what it is like.
 
     Example: sweep why sweeps/paper.yaml 3f2a9c
     """

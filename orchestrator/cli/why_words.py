@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 
 from orchestrator.cli.quantities import amount, count, hours, size
 from orchestrator.cli.setting_words import plain, said
-from orchestrator.plan.labels import value_words
+from orchestrator.plan.compare.recipe import Contrast
+from orchestrator.plan.compare.why import Like, Why
+from orchestrator.plan.graph.labels import value_words
 from orchestrator.plan.plan import Axis, PlannedRun
-from orchestrator.plan.recipe import Contrast
-from orchestrator.plan.why import Like, Why
 from orchestrator.spec.codec import Plain, encode
 from orchestrator.spec.run import Evaluate
 

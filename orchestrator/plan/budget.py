@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from orchestrator.plan.count import total_params, training_flops
+from orchestrator.plan.cost.count import total_params, training_flops
 from orchestrator.plan.memo import Memo
 from orchestrator.spec.model import ModelConfig
 from orchestrator.spec.quantity import TokenBudget

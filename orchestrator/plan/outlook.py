@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 
-from orchestrator.plan.capacity import Capacity, capacity_of, this_machine
-from orchestrator.plan.failures import Distribution, FailureRates, simulate_failures
-from orchestrator.plan.makespan import Schedule, simulate
+from orchestrator.plan.cost.throughput import Machine, calibration_lines
+from orchestrator.plan.makespan.capacity import Capacity, capacity_of, this_machine
+from orchestrator.plan.makespan.failures import (
+    Distribution,
+    FailureRates,
+    simulate_failures,
+)
+from orchestrator.plan.makespan.makespan import Schedule, simulate
+from orchestrator.plan.makespan.storage import Keep, Storage, storage
+from orchestrator.plan.makespan.work import work_of
 from orchestrator.plan.plan import Plan
-from orchestrator.plan.storage import Keep, Storage, storage
-from orchestrator.plan.throughput import Machine, calibration_lines
-from orchestrator.plan.work import work_of
 
 COURSES = 100
 """Courses of a study with failures that are simulated, each with its own seed."""

@@ -10,12 +10,12 @@ from orchestrator.errors import SweepError
 from orchestrator.plan.budget import resolved
 from orchestrator.plan.chain import Chain, Chains, Named
 from orchestrator.plan.columns import Columns
-from orchestrator.plan.cost import Pricer
+from orchestrator.plan.cost.pricer import Pricer
+from orchestrator.plan.cost.throughput import Machine
 from orchestrator.plan.lineage import saving
 from orchestrator.plan.memo import Memo
 from orchestrator.plan.plan import Cell, Feed, MadeData, Plan, PlannedArm, PlannedRun
 from orchestrator.plan.sources import sources_of
-from orchestrator.plan.throughput import Machine
 from orchestrator.plan.trunk import Segment, cut_trunks, partings
 from orchestrator.spec.grid import check_size, points
 from orchestrator.spec.run import (

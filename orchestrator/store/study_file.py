@@ -9,9 +9,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from orchestrator.errors import ConfigError, SweepError
+from orchestrator.plan.cost.throughput import Machine, WantedLayout, machine
 from orchestrator.plan.plan import Plan
 from orchestrator.plan.planner import plan_study
-from orchestrator.plan.throughput import Machine, WantedLayout, machine
 from orchestrator.spec.axis import AxisList
 from orchestrator.spec.change import Change
 from orchestrator.spec.codec import Plain, Scalar, decode

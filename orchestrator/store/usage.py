@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from orchestrator.plan.throughput import Throughput, flat
+from orchestrator.plan.cost.throughput import Throughput, flat
 from orchestrator.store.layout import StudyFolder
 
 USAGE = "usage.json"

@@ -17,10 +17,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from orchestrator.plan.capacity import Capacity, Pool, this_machine
-from orchestrator.plan.failures import FailureRates, simulate_failures
-from orchestrator.plan.makespan import lower_bound_hours, simulate
-from orchestrator.plan.work import Work
+from orchestrator.plan.makespan.capacity import Capacity, Pool, this_machine
+from orchestrator.plan.makespan.failures import FailureRates, simulate_failures
+
+from orchestrator.plan.makespan.makespan import lower_bound_hours, simulate
+from orchestrator.plan.makespan.work import Work
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.records import attempt_numbers, read_exit, read_intent
 

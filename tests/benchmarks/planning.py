@@ -18,8 +18,8 @@ from typing import Any
 
 import yaml
 
+from orchestrator.plan.cost.throughput import Machine
 from orchestrator.plan.plan import Plan
-from orchestrator.plan.throughput import Machine
 from orchestrator.spec.codec import encode
 from orchestrator.store.study_file import load_study, plan_for
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from analysis.plans.layout import Layout, lay_out
-from orchestrator.plan.fold import FoldedPlan, Node, fold
+from orchestrator.plan.graph.fold import FoldedPlan, Node, fold
 from orchestrator.plan.plan import Axis, Plan
 from orchestrator.spec.run import Stage
 

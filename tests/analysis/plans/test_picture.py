@@ -24,8 +24,8 @@ from analysis.plans.gantt import draw_gantt
 from analysis.plans.graph import draw_graph
 from analysis.plans.grid import draw_grid
 from analysis.plans.picture import save_picture
-from orchestrator.plan.dot import dot_text
-from orchestrator.plan.fold import fold
+from orchestrator.plan.graph.dot import dot_text
+from orchestrator.plan.graph.fold import fold
 from orchestrator.store.plan_csv import plan_csv
 from orchestrator.store.study_file import load_plan
 

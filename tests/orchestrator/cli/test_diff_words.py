@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from orchestrator.cli.diff_words import diff_objects, show_diff
-from orchestrator.plan.difference import Difference, difference
-from orchestrator.plan.effect import Effect, effects
+from orchestrator.plan.compare.difference import Difference, difference
+from orchestrator.plan.compare.effect import Effect, effects
 from orchestrator.store.study_file import load_plan, load_study
 
 ROOT = Path(__file__).parents[3]

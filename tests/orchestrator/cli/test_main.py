@@ -37,6 +37,7 @@ def sweep(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]
         ["--help"],
         ["plan", "--help"],
         ["plan", "sweeps/demo.yaml"],
+        ["diff", "sweeps/demo.yaml", "sweeps/demo.yaml"],
         ["status", "sweeps/demo.yaml"],
         ["launch", "sweeps/smoke.yaml", "--dry-run"],
     ],
@@ -64,9 +65,13 @@ def test_help_names_every_command_with_its_own_first_sentence() -> None:
         assert text in " ".join(sweep(command, "--help").stdout.split()), command
 
 
+GROUPS = {"data": ("make",), "cluster": ("up",)}
+"""Commands that have subcommands, each with one of them."""
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command: str) -> None:
-    done = sweep(command, *(["make"] if command == "data" else []), "--help")
+    done = sweep(command, *GROUPS.get(command, ()), "--help")
     assert done.returncode == 0
     assert f"Example: sweep {command}" in " ".join(done.stdout.split())
 

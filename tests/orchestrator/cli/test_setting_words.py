@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.cli.setting_words import plain, said
-from orchestrator.plan.recipe import Leaf
+from orchestrator.plan.compare.recipe import Leaf
 
 
 @pytest.mark.parametrize(

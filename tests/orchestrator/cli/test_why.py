@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli.why_words import why_object
+from orchestrator.plan.compare.why import why_of
 from orchestrator.plan.plan import Plan
-from orchestrator.plan.why import why_of
 from orchestrator.spec.run import Stage
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.study_file import load_plan

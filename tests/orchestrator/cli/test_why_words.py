@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from orchestrator.cli.why_words import SHOWN, State, why_lines, why_object
+from orchestrator.plan.compare.why import why_of
 from orchestrator.plan.plan import Plan, PlannedRun
-from orchestrator.plan.why import why_of
 from orchestrator.spec.run import Stage
 from orchestrator.store.study_file import load_plan
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from orchestrator.plan.cost.throughput import Machine
 from orchestrator.plan.plan import Plan
 from orchestrator.plan.planner import plan_study
-from orchestrator.plan.throughput import Machine
 from orchestrator.store.study_file import load_study
 
 MODEL = {

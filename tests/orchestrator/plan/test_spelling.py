@@ -9,9 +9,9 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from orchestrator.plan.cost.throughput import Machine
 from orchestrator.plan.plan import Plan
 from orchestrator.plan.planner import plan_study
-from orchestrator.plan.throughput import Machine
 from orchestrator.store.study_file import load_study
 
 PlanTree = Callable[[dict[str, Any]], Plan]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.plan.count import body_params, total_params
+from orchestrator.plan.cost.count import body_params, total_params
 from orchestrator.spec.model import Norm
 from orchestrator.spec.presets import PRESETS
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ConfigError
-from orchestrator.plan.count import total_params, training_flops
-from orchestrator.plan.throughput import profile_throughput
+from orchestrator.plan.cost.count import total_params, training_flops
+from orchestrator.plan.cost.throughput import profile_throughput
 from orchestrator.spec.presets import PRESETS
 from orchestrator.spec.profile import Partition
 from orchestrator.store.profile_file import PROFILES, load_profile

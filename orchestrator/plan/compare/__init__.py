@@ -1,0 +1,1 @@
+"""Why a run is there, and what two plans do not have in common. Pure."""

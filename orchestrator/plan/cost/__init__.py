@@ -1,0 +1,1 @@
+"""What runs take: FLOP, hours, devices, memory. Pure."""

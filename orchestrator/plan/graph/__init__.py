@@ -1,0 +1,1 @@
+"""The runs of a plan as a graph to look at. Pure."""
