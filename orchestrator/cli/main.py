@@ -16,7 +16,7 @@ USER_ERROR = 2
 COMMANDS = {
     "plan": "Show what a study would run, what it shares, what it costs and how long it takes.",
     "why": "Say why a run exists: what it serves, needs and saves, and what it is like.",
-    "diff": "Say what study B adds to study A, drops from it and keeps of it.",
+    "diff": "Say what study B adds to, drops from and keeps of study A, run by run.",
     "launch": "Run a study and stay until it is done. Launching again goes on where it stands.",
     "status": "Show where a study stands: what is done, running, failed and blocked.",
     "logs": "Show what a run printed.",
@@ -25,7 +25,6 @@ COMMANDS = {
     "figures": "Draw the study's figures as PNG and PDF, each with its numbers in a CSV beside it.",
     "report": "Write one HTML page: findings, figures, fits, costs and what is missing.",
     "data": "Make the data that a study makes itself.",
-    "cluster": "Start and stop a real Slurm on this machine, to rehearse on.",
 }
 """Subcommands, each with the first sentence of its own help: the list needs no import of them."""
 
