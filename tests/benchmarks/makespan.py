@@ -19,7 +19,6 @@ from typing import Any
 
 from orchestrator.plan.makespan.capacity import Capacity, Pool, this_machine
 from orchestrator.plan.makespan.failures import FailureRates, simulate_failures
-
 from orchestrator.plan.makespan.makespan import lower_bound_hours, simulate
 from orchestrator.plan.makespan.work import Work
 from orchestrator.store.layout import StudyFolder
