@@ -44,7 +44,7 @@ test: .venv/.ready-dev
 	$(BIN)/ruff format --check .; \
 	$(BIN)/ruff check .; \
 	$(BIN)/pyright; \
-	$(BIN)/pytest -n 2; \
+	$(BIN)/pytest -n 2 --dist loadfile; \
 	for study in sweeps/*.yaml; do $(BIN)/sweep plan $$study > /dev/null; done; \
 	echo "make test: format, lint, types, tests and the plans of $$(ls sweeps/*.yaml | wc -l)" \
 	  "studies are well, in $$(( $$(date +%s) - began )) s"
