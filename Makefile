@@ -44,7 +44,9 @@ test: .venv/.ready-dev
 	$(BIN)/ruff format --check .; \
 	$(BIN)/ruff check .; \
 	$(BIN)/pyright; \
-	$(BIN)/pytest -n 2 --dist loadfile; \
+	$(BIN)/pytest -n 2 --dist loadgroup; \
 	for study in sweeps/*.yaml; do $(BIN)/sweep plan $$study > /dev/null; done; \
-	echo "make test: format, lint, types, tests and the plans of $$(ls sweeps/*.yaml | wc -l)" \
+	skipped=; $(BIN)/sweep cluster up --accounting --dry-run > /dev/null 2>&1 || \
+	  skipped=" (without Slurm, which is not installed: its tests were skipped)"; \
+	echo "make test: format, lint, types, tests$$skipped and the plans of $$(ls sweeps/*.yaml | wc -l)" \
 	  "studies are well, in $$(( $$(date +%s) - began )) s"

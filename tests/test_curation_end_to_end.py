@@ -30,7 +30,7 @@ ARMS: dict[str, Any] = {
     },
 }
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("curation_end_to_end")]  # one world for all
 
 
 def sweep(*arguments: str) -> str:

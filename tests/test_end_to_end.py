@@ -22,7 +22,7 @@ SMOKE = ROOT / "sweeps" / "smoke.yaml"
 SWEEP = [sys.executable, "-m", "orchestrator.cli.main"]
 PATIENCE_SECONDS = 300
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("end_to_end")]  # one world for all
 
 
 def sweep(*arguments: str) -> str:

@@ -1,0 +1,1 @@
+"""Cluster profiles, and a real Slurm on one machine for tests and rehearsals."""
