@@ -3,9 +3,12 @@
 import signal
 from datetime import datetime
 
+from orchestrator.launch.evidence import Evidence
+from orchestrator.launch.log_tail import read_tail
 from orchestrator.launch.states import progress_of
+from orchestrator.launch.triage import triage
 from orchestrator.plan.actions import Cause
-from orchestrator.store.layout import RunFolder
+from orchestrator.store.layout import AttemptFolder, RunFolder
 from orchestrator.store.records import (
     Exit,
     Intent,
@@ -17,7 +20,6 @@ from orchestrator.store.records import (
     timestamp,
     write_exit,
 )
-from orchestrator.worker.exit_codes import cause_of
 from orchestrator.worker.lease import is_alive, read_lease
 
 
@@ -42,11 +44,12 @@ def settle(folder: RunFolder, attempt_number: int, code: int | None, now: dateti
     progress = progress_of(folder)
     reached = progress.step if progress and progress.attempt == attempt_number else None
     intent = read_intent(attempt) if attempt.intent.exists() else None
+    cause, message = _judge(attempt, code)
     ending = Exit(
         token=intent.token if intent else "",
         code=code,
-        cause=cause_of(code) or Cause.KILLED,
-        message=_message(code),
+        cause=cause,
+        message=message,
         started=intent.time if intent else timestamp(now),
         ended=timestamp(now),
         seconds=_seconds(intent, progress if reached is not None else None),
@@ -64,6 +67,16 @@ def _seconds(intent: Intent | None, progress: ProgressRecord | None) -> float:
         return 0.0
     begun = datetime.fromisoformat(intent.time)
     return max(0.0, (datetime.fromisoformat(progress.heartbeat) - begun).total_seconds())
+
+
+def _judge(attempt: AttemptFolder, code: int | None) -> tuple[Cause, str]:
+    """Say why a worker that could not record its end has ended; its log may tell."""
+    if code is None:
+        return Cause.KILLED, _message(code)
+    verdict = triage(Evidence(code=code, logs=(read_tail(attempt.log),)))
+    if verdict.cause in (Cause.KILLED, Cause.UNKNOWN):
+        return verdict.cause, _message(code)
+    return verdict.cause, verdict.why
 
 
 def _message(code: int | None) -> str:

@@ -4,11 +4,12 @@
 real launch applies.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestrator.plan.breaker import Failure, tripped
+from orchestrator.plan.causes import Cause
 from orchestrator.plan.plan import Plan, PlannedRun
 
 
@@ -31,41 +32,22 @@ class State(StrEnum):
     """It could not be found out."""
 
 
-class Cause(StrEnum):
-    """Why an attempt ended without a result."""
-
-    STOPPED = "stopped"
-    """Asked to stop; it left after a checkpoint."""
-    KILLED = "killed"
-    """Its process vanished: a signal, the kernel's memory killer, a reboot."""
-    DISK_FULL = "disk_full"
-    """No space or quota left."""
-    OUT_OF_MEMORY = "out_of_memory"
-    """Host or device memory ran out."""
-    LEASE_HELD = "lease_held"
-    """Another process is writing this run."""
-    DATA = "data_error"
-    """A data set is missing or damaged."""
-    CONFIG = "config_error"
-    """A setting makes no sense, or the stage's function is not there."""
-    INPUT = "input_error"
-    """A record or a parent's result is missing or damaged."""
-    DIVERGED = "diverged"
-    """The loss is no longer a number."""
-    BUG = "code_error"
-    """An error of the program; the log has its traceback."""
-    DAMAGED = "damaged"
-    """The run's own folder cannot be trusted; a person has to look."""
-
-
-SURROUNDINGS = frozenset({Cause.STOPPED, Cause.KILLED, Cause.DISK_FULL, Cause.OUT_OF_MEMORY})
-"""Causes outside the run: the next launch goes on without being told to."""
-
-INTERRUPTIONS = frozenset({Cause.STOPPED, Cause.KILLED})
+INTERRUPTIONS = frozenset(
+    {Cause.STOPPED, Cause.KILLED, Cause.PREEMPTED, Cause.TIME_LIMIT, Cause.NODE_FAILURE}
+)
 """Causes after which the same launch goes on, as long as each attempt gets further."""
 
-SAME_FAILURES = 3
-"""Runs that fail in one launch with one message before nothing more is started. An assumption."""
+SURROUNDINGS = INTERRUPTIONS | {
+    Cause.NETWORK,
+    Cause.DISK_FULL,
+    Cause.OUT_OF_MEMORY,
+    Cause.GPU_MEMORY,
+    Cause.HOST_MEMORY,
+}
+"""Causes outside the run: the next launch goes on without being told to."""
+
+_NEVER_ALIKE = INTERRUPTIONS | {Cause.DIVERGED, Cause.CANCELLED}
+"""Causes that say nothing about the next run, however often they come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,20 +232,22 @@ def _why_now(seen: Observed) -> str:
 
 def halt_reason(observed: Mapping[str, Observed]) -> str | None:
     """Return why a launch starts nothing more at all, or None."""
-    failed = [
-        seen
-        for seen in observed.values()
+    failed = {
+        name: seen
+        for name, seen in observed.items()
         if seen.state is State.FAILED and not seen.earlier and seen.cause not in INTERRUPTIONS
-    ]
-    if any(seen.cause is Cause.DISK_FULL for seen in failed):
+    }
+    if any(seen.cause is Cause.DISK_FULL for seen in failed.values()):
         return "a run found the disk full: free some space, then launch again"
-    alike = Counter(
-        (seen.cause, seen.message) for seen in failed if seen.cause is not Cause.DIVERGED
+    trip = tripped(
+        Failure(run_id=name, cause=seen.cause, message=seen.message or seen.cause.value)
+        for name, seen in failed.items()
+        if seen.cause is not None and seen.cause not in _NEVER_ALIKE
     )
-    for (_, message), count in alike.most_common(1):
-        if count >= SAME_FAILURES:
-            return f"{count} runs failed alike ({message}): mend that, then launch with --retry"
-    return None
+    if trip is None:
+        return None
+    said = f"{len(trip.run_ids)} runs failed alike ({trip.message}), each a {trip.cause.value}"
+    return f"{said}: mend that, then launch with --retry"
 
 
 def _free_slots(observed: Mapping[str, Observed], limits: Limits) -> int | None:

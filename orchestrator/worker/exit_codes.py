@@ -47,16 +47,3 @@ CAUSES: dict[ExitCode, Cause] = {
     ExitCode.CONFIG: Cause.CONFIG,
     ExitCode.DIVERGED: Cause.DIVERGED,
 }
-
-
-def cause_of(code: int | None) -> Cause | None:
-    """Return the cause behind an exit code of a worker that left no `exit.json`.
-
-    None for 0. A signal, an unknown code and a code that nobody saw are all `killed`: the worker
-    had no chance to speak.
-    """
-    if code == ExitCode.DONE:
-        return None
-    if code in CAUSES:
-        return CAUSES[ExitCode(code)]
-    return Cause.KILLED

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.plan.actions import (
-    SAME_FAILURES,
+    INTERRUPTIONS,
     SURROUNDINGS,
     Action,
     Cause,
@@ -16,7 +16,9 @@ from orchestrator.plan.actions import (
     State,
     Verb,
     decide,
+    halt_reason,
 )
+from orchestrator.plan.breaker import SAME_FAILURES
 from orchestrator.plan.plan import Axis, Cell, Cost, Plan, PlannedRun, Saving
 from orchestrator.spec.model import Encoder, VisionConfig
 from orchestrator.spec.optimizer import OptimizerConfig
@@ -136,7 +138,7 @@ def test_a_run_without_a_place_of_its_own_is_not_done_for_finished_children() ->
     assert actions["helper"].verb is Verb.SKIP
 
 
-@pytest.mark.parametrize("cause", [c for c in Cause if c not in (Cause.STOPPED, Cause.KILLED)])
+@pytest.mark.parametrize("cause", [c for c in Cause if c not in INTERRUPTIONS])
 def test_a_failure_of_this_launch_blocks_it_and_all_below_it(cause: Cause) -> None:
     actions = verdicts(TRUNK, {"a": DONE, "b": failed(cause)})
     for name in ("b", "y", "ey"):
@@ -146,7 +148,7 @@ def test_a_failure_of_this_launch_blocks_it_and_all_below_it(cause: Cause) -> No
     assert actions["x"].verb is (Verb.WAIT if cause is Cause.DISK_FULL else Verb.SUBMIT)
 
 
-@pytest.mark.parametrize("cause", [Cause.STOPPED, Cause.KILLED])
+@pytest.mark.parametrize("cause", sorted(INTERRUPTIONS))
 def test_an_interruption_is_made_good_as_long_as_attempts_get_further(cause: Cause) -> None:
     again = verdicts(TRUNK, {"a": failed(cause, progressed=True)})
     stuck = verdicts(TRUNK, {"a": failed(cause)})
@@ -202,15 +204,33 @@ def test_stopping_cancels_what_runs_and_starts_nothing() -> None:
     assert Verb.SUBMIT not in {a.verb for a in actions.values()}
 
 
+WORDS = ("wheel", "axle", "spoke", "hub")
+
+
 def test_failures_that_are_alike_stop_submission_but_different_ones_do_not() -> None:
     many = plan(*(run(f"r{i}") for i in range(SAME_FAILURES + 1)))
-    alike = {f"r{i}": failed(Cause.BUG) for i in range(SAME_FAILURES)}
-    differ = {f"r{i}": failed(Cause.BUG, f"error {i}") for i in range(SAME_FAILURES)}
-    diverged = {f"r{i}": failed(Cause.DIVERGED) for i in range(SAME_FAILURES)}
+    alike = {f"r{i}": failed(Cause.BUG, f"no key at /data/{i}.tar") for i in range(SAME_FAILURES)}
+    differ = {f"r{i}": failed(Cause.BUG, f"no {WORDS[i]}") for i in range(SAME_FAILURES)}
+    causes = (Cause.BUG, Cause.DATA, Cause.CONFIG)
+    by_cause = {f"r{i}": failed(causes[i]) for i in range(SAME_FAILURES)}
     last = f"r{SAME_FAILURES}"
     assert verdicts(many, alike)[last].verb is Verb.WAIT
     assert verdicts(many, differ)[last].verb is Verb.SUBMIT
-    assert verdicts(many, diverged)[last].verb is Verb.SUBMIT
+    assert verdicts(many, by_cause)[last].verb is Verb.SUBMIT
+
+
+def test_the_breaker_trips_on_the_third_failure_and_names_it() -> None:
+    seen = {f"r{i}": failed(Cause.BUG, f"no key {i}") for i in range(SAME_FAILURES)}
+    assert halt_reason(dict(list(seen.items())[:-1])) is None
+    reason = halt_reason(seen)
+    assert reason is not None
+    assert "no key 0" in reason
+    assert Cause.BUG.value in reason
+
+
+@pytest.mark.parametrize("cause", [*sorted(INTERRUPTIONS), Cause.DIVERGED, Cause.CANCELLED])
+def test_what_says_nothing_about_the_next_run_never_trips_the_breaker(cause: Cause) -> None:
+    assert halt_reason({f"r{i}": failed(cause) for i in range(SAME_FAILURES)}) is None
 
 
 SEEN = st.builds(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.errors import ConfigError, DataError
-from orchestrator.plan.actions import Cause
 from orchestrator.spec.source import DataSource
 from orchestrator.store.layout import RunFolder
 from orchestrator.store.records import is_done, read_exit, read_progress, read_result
@@ -20,7 +19,7 @@ from orchestrator.store.stage import (
     StageResult,
     StoppedError,
 )
-from orchestrator.worker.exit_codes import CAUSES, ExitCode, cause_of
+from orchestrator.worker.exit_codes import CAUSES, ExitCode
 from orchestrator.worker.lease import read_lease
 
 if TYPE_CHECKING:
@@ -179,14 +178,6 @@ def test_no_secret_of_the_environment_reaches_the_run_folder(
     assert environment["versions"]["numpy"]
     for path in bench.folder.path.rglob("*"):
         assert not path.is_file() or b"canary" not in path.read_bytes(), path
-
-
-@pytest.mark.parametrize(
-    ("code", "cause"),
-    [(0, None), (75, Cause.STOPPED), (-9, Cause.KILLED), (None, Cause.KILLED), (3, Cause.KILLED)],
-)
-def test_a_code_alone_tells_the_cause(code: int | None, cause: Cause | None) -> None:
-    assert cause_of(code) is cause
 
 
 def test_every_code_but_done_has_a_cause() -> None:
