@@ -136,7 +136,7 @@ def decode_image(content: bytes, where: str) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(content)) as image:
             return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(
             f"the image cannot be decoded ({error})", where, "fetch or make the image again"
         ) from error

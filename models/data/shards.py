@@ -7,6 +7,7 @@ Each member is one sequence of `seq_len + 1` ids (the extra one is the last targ
 
 import gzip
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -109,7 +110,7 @@ def _manifest_line(path: Path, number: int, line: str) -> _Shard:
         name = entry["shard"]
         if type(count) is not int or count < 0 or not isinstance(name, str):
             raise ValueError("it needs the name of a shard and its number of sequences")
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, RecursionError) as error:
         raise DataError(
             f"the line cannot be read ({error})",
             where=f"{path}: line {number}",
@@ -155,7 +156,7 @@ def _ids(path: Path, sample: Sample) -> NDArray[np.int64]:
         ids = np.array(cast(list[object], values))
         if ids.dtype != np.int64 or ids.ndim != 1 or ids.min() < 0:
             raise ValueError("it holds something else than ids from 0 up")
-    except (ValueError, TypeError, OSError, EOFError) as error:
+    except (ValueError, TypeError, OSError, EOFError, RecursionError, zlib.error) as error:
         raise DataError(
             f"sequence {sample.key} is no list of ids ({error})",
             where=str(path),

@@ -24,7 +24,7 @@ COMMANDS = {
     "fit": "Fit the text losses of the study's trunks, with intervals; writes fits/*.json.",
     "figures": "Draw the study's figures as PNG and PDF, each with its numbers in a CSV beside it.",
     "report": "Write one HTML page: findings, figures, fits, costs and what is missing.",
-    "data": "Make the data that a study makes itself.",
+    "data": "Make, tokenize, count and check data.",
     "cluster": "Start and stop a real Slurm on this machine, to rehearse on.",
 }
 """Subcommands, each with the first sentence of its own help: the list needs no import of them."""
