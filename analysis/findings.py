@@ -142,7 +142,8 @@ def best_ratio(study: StudyResults, rng: np.random.Generator) -> Finding:
     keys = list(dict.fromkeys(["model", *others]))
     curves = pd.DataFrame()
     if not rows.empty:
-        filled = rows.assign(**{name: rows[name].astype("str") for name in keys})
+        named = {name: rows[name].astype("str").fillna("none") for name in keys}
+        filled = rows.assign(**named)  # a key that is absent would drop its row
         curves = filled.pivot_table(index=keys, columns="image_ratio", values="value").dropna()
     estimate = _best_of(curves, rng)
     return Finding(

@@ -61,8 +61,9 @@ class Table:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """Names of the axes that some arm varies."""
-        return tuple(str(name) for name in self.cells.columns if name not in _LABEL_KEYS)
+        """Names of the axes that some model has a value of."""
+        names = [name for name in self.cells.columns if name not in _LABEL_KEYS]
+        return tuple(str(name) for name in names if self.cells[name].notna().any())
 
     def arm_rows(self, arm: str) -> pd.DataFrame:
         """Return the results of the models in an arm, under the arm's own labels.

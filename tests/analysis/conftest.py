@@ -20,6 +20,8 @@ RATIOS = (0.0, 0.1, 0.2, 0.5)
 TRUNK_TOKENS = 8_000_000
 BRANCH_TOKENS = 1_000_000
 BENCHMARKS = {"colour": 0.2, "shape": 0.25}
+UNUSED_AXES = ("keep", "soup")
+"""Columns of every study's tables that this one has no value of."""
 FEEDS = {
     "figure_3": ["timing"],
     "figure_4": ["timing"],
@@ -247,8 +249,12 @@ class Builder:
 
     def _write(self) -> None:
         self.folder.tables.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame(self.rows).to_parquet(self.folder.tables / "results.parquet")
-        pd.DataFrame(self.cells).to_csv(self.folder.tables / "cells.csv", index=False)
+        results, cells = (
+            pd.DataFrame(lines).assign(**dict.fromkeys(UNUSED_AXES))
+            for lines in (self.rows, self.cells)
+        )
+        results.to_parquet(self.folder.tables / "results.parquet")
+        cells.to_csv(self.folder.tables / "cells.csv", index=False)
         runs = list(self.runs.values())
         stages = sorted({run["stage"] for run in runs})
         plan = {
