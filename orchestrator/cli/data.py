@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from orchestrator.store.data_folder import collection_folder, ensure_made
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 from orchestrator.worker.function import load_function
 
 WRONG = 2

@@ -13,7 +13,8 @@ from orchestrator.plan.compare.difference import difference
 from orchestrator.plan.compare.effect import effects
 from orchestrator.plan.plan import Plan
 from orchestrator.spec.study import Study
-from orchestrator.store.study_file import load_study, machine_of, plan_for
+from orchestrator.store.study_file import load_study
+from orchestrator.store.study_plan import machine_of, plan_for
 
 
 def diff(

@@ -22,7 +22,7 @@ from orchestrator.spec.execution import Device, Execution, Precision
 from orchestrator.store.data_folder import ensure_made
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.records import Tracking
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 
 SOME_FAILED = 3
 """Exit code when runs failed, or could not start because others did."""

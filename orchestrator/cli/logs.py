@@ -11,7 +11,7 @@ from orchestrator.errors import ConfigError, RecordError
 from orchestrator.plan.plan import Plan
 from orchestrator.store.layout import AttemptFolder, RunFolder, StudyFolder
 from orchestrator.store.records import attempt_numbers
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 
 _POLL_SECONDS = 0.2
 """Time between two looks at a log that is followed."""

@@ -19,7 +19,8 @@ from orchestrator.store.layout import StudyFolder
 from orchestrator.store.plan_csv import plan_csv
 from orchestrator.store.plan_file import run_objects
 from orchestrator.store.records import is_done
-from orchestrator.store.study_file import load_study, machine_of, plan_for
+from orchestrator.store.study_file import load_study
+from orchestrator.store.study_plan import machine_of, plan_for
 
 
 def plan(  # noqa: PLR0913  (Typer declares an option by an argument)

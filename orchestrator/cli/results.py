@@ -10,7 +10,7 @@ from rich.table import Table
 
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.results import ResultRow, gather, write_tables
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 
 
 def results(

@@ -21,7 +21,7 @@ from orchestrator.plan.plan import Plan
 from orchestrator.spec.codec import Plain
 from orchestrator.spec.run import Stage
 from orchestrator.store.layout import StudyFolder
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 
 _WATCH_SECONDS = 2.0
 """Time between two pictures with --watch."""

@@ -10,7 +10,7 @@ from orchestrator.cli.why_words import State, why_lines, why_object
 from orchestrator.plan.compare.why import find_run, why_of
 from orchestrator.plan.plan import Plan, PlannedRun
 from orchestrator.store.layout import StudyFolder
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 
 
 def why(

@@ -21,7 +21,8 @@ import yaml
 from orchestrator.plan.cost.throughput import Machine
 from orchestrator.plan.plan import Plan
 from orchestrator.spec.codec import encode
-from orchestrator.store.study_file import load_study, plan_for
+from orchestrator.store.study_file import load_study
+from orchestrator.store.study_plan import plan_for
 
 ROOT = Path(__file__).parents[2]
 SEEDS = {1_000: 1, 10_000: 8, 100_000: 80}

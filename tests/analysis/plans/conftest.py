@@ -12,7 +12,7 @@ from matplotlib.transforms import Bbox
 
 from orchestrator.plan.plan import Axis, AxisValue, Cell, Plan, PlannedRun
 from orchestrator.spec.run import Stage
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 
 DEMO = Path(__file__).parents[3] / "sweeps" / "demo.yaml"
 PIXEL = 1.0

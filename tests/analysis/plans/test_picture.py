@@ -27,7 +27,7 @@ from analysis.plans.picture import save_picture
 from orchestrator.plan.graph.dot import dot_text
 from orchestrator.plan.graph.fold import fold
 from orchestrator.store.plan_csv import plan_csv
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 
 @dataclass(frozen=True)
 class Placed:

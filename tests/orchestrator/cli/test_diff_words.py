@@ -13,7 +13,8 @@ from rich.console import Console
 from orchestrator.cli.diff_words import diff_objects, show_diff
 from orchestrator.plan.compare.difference import Difference, difference
 from orchestrator.plan.compare.effect import Effect, effects
-from orchestrator.store.study_file import load_plan, load_study
+from orchestrator.store.study_file import load_study
+from orchestrator.store.study_plan import load_plan
 
 ROOT = Path(__file__).parents[3]
 SMOKE = ROOT / "sweeps" / "smoke.yaml"

@@ -11,7 +11,7 @@ from orchestrator.launch.watcher import Overview, RunningRun
 from orchestrator.plan.actions import Cause, Observed, State
 from orchestrator.plan.plan import Plan
 from orchestrator.store.records import ProgressRecord
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 
 PROGRESS = ProgressRecord(
     attempt=1,

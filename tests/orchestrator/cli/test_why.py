@@ -12,7 +12,7 @@ from orchestrator.plan.compare.why import why_of
 from orchestrator.plan.plan import Plan
 from orchestrator.spec.run import Stage
 from orchestrator.store.layout import StudyFolder
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 
 SMOKE = Path(__file__).parents[3] / "sweeps" / "smoke.yaml"
 HEAVY = ("torch", "scipy", "numpy", "pandas", "matplotlib", "wandb", "lm_eval", "submitit")

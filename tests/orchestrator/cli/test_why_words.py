@@ -10,7 +10,7 @@ from orchestrator.cli.why_words import SHOWN, State, why_lines, why_object
 from orchestrator.plan.compare.why import why_of
 from orchestrator.plan.plan import Plan, PlannedRun
 from orchestrator.spec.run import Stage
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 
 SWEEPS = Path(__file__).parents[3] / "sweeps"
 

@@ -26,7 +26,7 @@ from orchestrator.spec.execution import Execution
 from orchestrator.store.data_folder import ensure_made
 from orchestrator.store.layout import RunFolder, StudyFolder
 from orchestrator.store.records import claim_study
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 from orchestrator.worker import entry
 from orchestrator.worker.environment import code_version, versions
 

@@ -8,7 +8,7 @@ from orchestrator.errors import PlanError
 from orchestrator.plan.narrow import Part, narrow
 from orchestrator.plan.plan import Plan
 from orchestrator.spec.run import Evaluate
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 
 DEMO = Path(__file__).parents[3] / "sweeps" / "demo.yaml"
 

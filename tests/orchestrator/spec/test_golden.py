@@ -16,7 +16,7 @@ import pytest
 
 from orchestrator.spec.identity import Namer, run_id
 from orchestrator.spec.run import STAGES, RunConfig, Stage, stage_of
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]

@@ -8,7 +8,7 @@ import pytest
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.plan.plan import Plan
 from orchestrator.store.data_folder import ensure_made, is_made, source_folder
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 
 SMOKE = Path(__file__).parents[3] / "sweeps" / "smoke.yaml"
 

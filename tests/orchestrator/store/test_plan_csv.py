@@ -10,7 +10,7 @@ from orchestrator.errors import PlanError
 from orchestrator.plan.plan import Axis, Cost, Plan
 from orchestrator.spec.run import Stage
 from orchestrator.store.plan_csv import columns, plan_csv
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 
 DEMO = Path(__file__).parents[3] / "sweeps" / "demo.yaml"
 

@@ -12,7 +12,7 @@ from orchestrator.store.layout import StudyFolder
 from orchestrator.store.records import write_done, write_result
 from orchestrator.store.results import cells, gather, write_tables
 from orchestrator.store.stage import Measure, StageResult
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 
 SMOKE = Path(__file__).parents[3] / "sweeps" / "smoke.yaml"
 SCORE = Measure(

@@ -6,7 +6,8 @@ import pytest
 
 from orchestrator.errors import SweepError
 from orchestrator.spec.run import Stage
-from orchestrator.store.study_file import load_plan, load_study
+from orchestrator.store.study_file import load_study
+from orchestrator.store.study_plan import load_plan
 
 SMOKE = Path(__file__).parents[3] / "sweeps" / "smoke.yaml"
 

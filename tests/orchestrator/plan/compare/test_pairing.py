@@ -12,7 +12,7 @@ from orchestrator.plan.compare.pairing import Pair, Side, paired
 from orchestrator.plan.compare.recipe import Recipes
 from orchestrator.plan.plan import Plan
 from orchestrator.spec.run import Stage
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 
 PlanTree = Callable[[dict[str, Any]], Plan]
 Tree = dict[str, Any]

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.plan.compare.recipe import INHERITED, Contrast, Recipes, contrasts
 from orchestrator.plan.plan import Plan
 from orchestrator.spec.run import Stage
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 
 PlanTree = Callable[[dict[str, Any]], Plan]
 STUDIES = sorted((Path(__file__).parents[4] / "sweeps").glob("*.yaml"))

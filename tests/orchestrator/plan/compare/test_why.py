@@ -12,7 +12,7 @@ from orchestrator.plan.compare.recipe import Recipes, contrasts
 from orchestrator.plan.compare.why import MOST_CANDIDATES, find_run, why_of
 from orchestrator.plan.plan import Plan, PlannedRun
 from orchestrator.spec.run import Evaluate, Stage
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 
 PlanTree = Callable[[dict[str, Any]], Plan]
 SWEEPS = Path(__file__).parents[4] / "sweeps"

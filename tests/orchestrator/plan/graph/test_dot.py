@@ -7,7 +7,7 @@ from orchestrator.plan.graph.dot import dot_text
 from orchestrator.plan.graph.fold import FoldedPlan, Node, fold
 from orchestrator.plan.graph.stage_colours import STAGE_COLOURS
 from orchestrator.spec.run import Stage
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 
 DEMO = Path(__file__).parents[4] / "sweeps" / "demo.yaml"
 STRING = r'"((?:[^"\\]|\\.)*)"'

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orchestrator.plan.graph.fold import FoldedPlan, Node, fold
 from orchestrator.plan.plan import Axis, AxisValue, Plan, PlannedRun
 from orchestrator.spec.run import Stage
-from orchestrator.store.study_file import load_plan
+from orchestrator.store.study_plan import load_plan
 
 SWEEPS = Path(__file__).parents[4] / "sweeps"
 ANY = load_plan(SWEEPS / "smoke.yaml", results=Path("nowhere")).runs[0]
