@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from models.architecture.vlm import VisionLanguageModel
 from models.data.batch import collate
 from models.data.captions import Captions
-from models.data.mixture import exact_ratio
 from models.data.packing import packed_row
 from models.training.features import Features
 from models.training.validation import per_sequence
 from orchestrator.errors import ConfigError
 from orchestrator.spec.execution import Execution
+from orchestrator.spec.ratio import exact_ratio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -8,12 +8,13 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from fractions import Fraction
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from orchestrator.spec.ratio import images_before
 
 EPOCHS_KEPT = 4
 """Orders held in memory for each source; a batch touches one, or two where an epoch ends."""
@@ -21,31 +22,6 @@ EPOCHS_KEPT = 4
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
-
-
-@cache
-def exact_ratio(ratio: float) -> Fraction:
-    """Return the decimal number a ratio was written as: 0.1 is 1/10, not its binary neighbour."""
-    return Fraction(repr(float(ratio)))
-
-
-def images_before(index: int, ratio: float) -> int:
-    """Count the image sequences among the first `index` sequences.
-
-    It is `index * ratio` rounded to the nearest whole number (halves up), in exact arithmetic, so
-    every prefix of a run has its image share to within half a sequence.
-
-    Args:
-        index: number of sequences, at least 0.
-        ratio: share of image sequences, in [0, 1].
-    """
-    share = exact_ratio(ratio)
-    return (2 * index * share.numerator + share.denominator) // (2 * share.denominator)
-
-
-def is_image(index: int, ratio: float) -> bool:
-    """Return whether the sequence at `index` is one with images."""
-    return images_before(index + 1, ratio) > images_before(index, ratio)
 
 
 class Kind(StrEnum):

@@ -34,6 +34,12 @@ def plan(  # noqa: PLR0913  (Typer declares an option by an argument)
     gpus: Annotated[
         int | None, typer.Option(min=1, help="devices to plan for, instead of the profile's")
     ] = None,
+    longest_hours: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01, help="let models without a layout take GPUs until a run is done in this time"
+        ),
+    ] = None,
     arm: Annotated[list[str] | None, typer.Option(help="only this arm")] = None,
     figure: Annotated[
         list[str] | None, typer.Option(help="only what this figure or table needs: 5, table_7")
@@ -66,18 +72,22 @@ def plan(  # noqa: PLR0913  (Typer declares an option by an argument)
     Example: sweep plan sweeps/paper.yaml --figure 5 --profile a100
     """
     declared = load_study(study, tuple(overrides or ()))
-    machine = machine_of(declared, results, profile, gpus)
+    machine = machine_of(declared, results, profile, gpus, longest_hours)
     planned = plan_for(declared, machine, study)
     if arm or figure or model:
         part = Part(arms=tuple(arm or ()), figures=tuple(figure or ()), models=tuple(model or ()))
         planned = narrow(planned, part)
+    wants_tables = not (as_json or as_csv)
+    seen = None
+    if wants_tables or gantt:
+        slots = gpus or os.cpu_count() or 1
+        seen = outlook(planned, machine, slots, _rates(failures) if wants_tables else None)
+    folder = StudyFolder(results / planned.study)
     if as_json:
         print("\n".join(json.dumps(run) for run in run_objects(planned)))
     elif as_csv:
         print(plan_csv(planned), end="")
-    else:
-        seen = outlook(planned, machine, gpus or os.cpu_count() or 1, _rates(failures))
-        folder = StudyFolder(results / planned.study)
+    elif seen is not None:
         done = sum(is_done(folder.run(run.run_id)) for run in planned.runs)
         missing = missing_data(planned, data or results / "data")
         show(Console(), planned, seen, missing, done)
@@ -85,7 +95,7 @@ def plan(  # noqa: PLR0913  (Typer declares an option by an argument)
         from orchestrator.cli.plan_pictures import Pictures, draw  # here: it loads the launcher
 
         pictures = Pictures(graph=graph, gantt=gantt, grid=grid)
-        for path in draw(planned, machine, pictures, StudyFolder(results / planned.study)):
+        for path in draw(planned, seen, pictures, folder):
             typer.echo(f"written to {path}", err=True)
 
 

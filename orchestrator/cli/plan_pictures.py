@@ -1,6 +1,5 @@
 """The pictures that `sweep plan` draws where it is asked to."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from orchestrator.launch.session import preview
 from orchestrator.plan.actions import Limits, State
-from orchestrator.plan.cost.throughput import Machine
 from orchestrator.plan.graph.dot import dot_text
 from orchestrator.plan.graph.fold import fold
-from orchestrator.plan.outlook import outlook
+from orchestrator.plan.outlook import Outlook
 from orchestrator.plan.plan import Plan
 from orchestrator.store.files import write_text
 from orchestrator.store.layout import StudyFolder
@@ -34,8 +32,16 @@ class Pictures:
     """Of the cells of each arm."""
 
 
-def draw(plan: Plan, machine: Machine, wanted: Pictures, folder: StudyFolder) -> Iterator[Path]:
+def draw(
+    plan: Plan, outlook: Outlook | None, wanted: Pictures, folder: StudyFolder
+) -> Iterator[Path]:
     """Draw what is wanted; return the files one after the other.
+
+    Args:
+        plan: what is planned.
+        outlook: how it would go; the schedule's picture needs it.
+        wanted: which pictures, and where they go.
+        folder: the study's results.
 
     Raises:
         ConfigError: if a file's ending names no kind of picture.
@@ -48,13 +54,13 @@ def draw(plan: Plan, machine: Machine, wanted: Pictures, folder: StudyFolder) ->
         from analysis.plans.graph import draw_graph  # here, since the others should not wait for it
 
         yield from _saved(draw_graph(plan), wanted.graph)
-    if wanted.gantt is not None:
+    if wanted.gantt is not None and outlook is not None:
         from analysis.plans.gantt import draw_gantt
 
-        seen = outlook(plan, machine, os.cpu_count() or 1)
-        critical = {step.run_id for step in seen.schedule.critical_path}
+        schedule = outlook.schedule
+        critical = {step.run_id for step in schedule.critical_path}
         picture = draw_gantt(
-            plan, seen.schedule.placements, critical_path=critical, devices=seen.devices
+            plan, schedule.placements, critical_path=critical, devices=outlook.devices
         )
         yield from _saved(picture, wanted.gantt)
     if wanted.grid is not None:

@@ -170,6 +170,7 @@ def _collection(name: str, item: Plain) -> Collection:
     where = f"data.{name}"
     given = dict(_mapping(item, where))
     if "recipe" not in given:
+        _check_keys(given, ("version", "tokens", "may_repeat"), where)
         return decode(Collection, {"name": name, **given}, where)
     recipe = decode(str, given.pop("recipe"), f"{where}.recipe")
     options = tuple(sorted((key, _scalar(value, f"{where}.{key}")) for key, value in given.items()))

@@ -55,7 +55,11 @@ def plan_for(study: Study, machine: Machine, path: Path) -> Plan:
 
 
 def machine_of(
-    study: Study, results: Path, profile: str | None = None, gpus: int | None = None
+    study: Study,
+    results: Path,
+    profile: str | None = None,
+    gpus: int | None = None,
+    longest_hours: float | None = None,
 ) -> Machine:
     """Return what a study is planned for: a cluster, or this machine as it was measured.
 
@@ -64,6 +68,8 @@ def machine_of(
         results: folder of results folders, where this machine's finished runs lie.
         profile: name or file of a cluster profile; None for the study's own.
         gpus: devices to use at once, instead of the profile's; layouts become no wider.
+        longest_hours: models without a layout take devices until their training is done in this
+            time; None for the smallest layout that fits.
 
     Raises:
         ConfigError: if the profile is missing or says something that does not hold.
@@ -85,7 +91,7 @@ def machine_of(
         )
         for layout in study.launch.layouts
     )
-    return machine(cluster, layouts=layouts)
+    return machine(cluster, layouts=layouts, longest_hours=longest_hours)
 
 
 def _largest_divisor(number: int, most: int) -> int:

@@ -5,13 +5,12 @@ a file.
 """
 
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import lru_cache
 from typing import assert_never
 
 from orchestrator.errors import PlanError
 from orchestrator.plan.cost.count import TRAINING_PASSES
 from orchestrator.spec.model import Encoder, ModelConfig, VisionConfig
+from orchestrator.spec.ratio import images_before
 from orchestrator.spec.run import (
     Average,
     Evaluate,
@@ -147,18 +146,6 @@ def images_per_sequence(model: ModelConfig, vision: VisionConfig) -> int:
     return max(1, ids // (vision.image_tokens + CAPTION_POSITIONS))
 
 
-def image_sequences(sequences: int, image_ratio: float) -> int:
-    """Return how many sequences are of captioned images: the nearest whole number, halves up."""
-    share = _exact(image_ratio)
-    return (2 * sequences * share.numerator + share.denominator) // (2 * share.denominator)
-
-
-@lru_cache(maxsize=1024)
-def _exact(ratio: float) -> Fraction:
-    """Return the decimal number a ratio was written as: 0.1 is 1/10, not its binary neighbour."""
-    return Fraction(repr(float(ratio)))
-
-
 def _text(config: TextPretrain, begin_tokens: int) -> Amount:
     tokens = config.end_tokens - begin_tokens
     return Amount(
@@ -173,7 +160,7 @@ def _text(config: TextPretrain, begin_tokens: int) -> Amount:
 def _image_text(config: ImageTextPretrain) -> Amount:
     """Sequences of packed instructions are taken to hold what those of captioned images hold."""
     seq_len = config.model.seq_len
-    with_images = image_sequences(config.tokens // seq_len, config.image_ratio)
+    with_images = images_before(config.tokens // seq_len, config.image_ratio)
     images = with_images * images_per_sequence(config.model, config.vision) if with_images else 0
     return Amount(
         steps=config.tokens // config.batch_tokens,

@@ -7,33 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.data.mixture import Kind, Mixture, images_before, is_image, order, subset_name
+from models.data.mixture import Kind, Mixture, order, subset_name
 
 thousandths = st.integers(1, 999).map(lambda share: share / 1000)
-
-
-@settings(max_examples=30, deadline=None)
-@given(thousandths, st.integers(1, 400))
-def test_every_prefix_has_its_share_of_images_to_within_half_a_sequence(
-    ratio: float, length: int
-) -> None:
-    share = Fraction(str(ratio))
-    count = 0
-    for index in range(length):
-        assert count == images_before(index, ratio)
-        count += is_image(index, ratio)
-        assert abs(count - (index + 1) * share) <= Fraction(1, 2)
-
-
-@settings(max_examples=30, deadline=None)
-@given(thousandths, st.integers(0, 10**15))
-def test_shares_do_not_drift_however_long_a_run_is(ratio: float, index: int) -> None:
-    assert images_before(index * 1000, ratio) == index * round(ratio * 1000)
-
-
-@pytest.mark.parametrize(("ratio", "expected"), [(0.0, [False] * 5), (1.0, [True] * 5)])
-def test_the_extremes_are_all_or_nothing(ratio: float, expected: list[bool]) -> None:
-    assert [is_image(index, ratio) for index in range(5)] == expected
 
 
 @settings(max_examples=20, deadline=None)
@@ -94,7 +70,6 @@ def test_sequences_of_each_kind_are_numbered_one_after_the_other(
     for index in range(first, first + length):
         kind, number = mixture.at(index)
         assert number == expected[kind]
-        assert (kind is Kind.TEXT) == (not is_image(index, image_ratio))
         expected[kind] += 1
     assert expected == mixture.before(first + length)
 

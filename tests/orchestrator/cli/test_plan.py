@@ -95,6 +95,24 @@ def test_more_devices_take_less_time_and_none_takes_the_same_hours() -> None:
     assert row(few, "text_pretrain")[4] == row(many, "text_pretrain")[4]  # device hours
 
 
+def test_a_schedule_is_drawn_on_the_devices_that_were_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "gantt.svg"
+    shown = plan("sweeps/smoke.yaml", "--gpus", "5", "--gantt", str(path)).stdout
+    assert "on 5 devices" in shown
+    assert "on 5 devices" in path.read_text()
+
+
+def test_without_a_layout_runs_take_devices_until_they_end_in_time() -> None:
+    bare = ["sweeps/chinchilla.yaml", "--profile", "a100", "--json"]
+    alone, hurried = (
+        [json.loads(line) for line in plan(*bare, *more).stdout.splitlines()]
+        for more in ((), ("--longest-hours", "4"))
+    )
+    assert {run["devices"] for run in alone} == {1}
+    assert max(run["wall_hours"] for run in alone) > 4 >= max(r["wall_hours"] for r in hurried)
+    assert [run["run_id"] for run in alone] == [run["run_id"] for run in hurried]
+
+
 def test_failures_cost_time_and_are_told_with_their_spread() -> None:
     rates = "node_mtbf_hours=100,checkpoint_interval_hours=2"
     shown = plan(PAPER, "--figure", "5", "--failures", rates).stdout
@@ -102,6 +120,10 @@ def test_failures_cost_time_and_are_told_with_their_spread() -> None:
     assert float(lost[0].replace(",", "")) > 0
     ettr = re.findall(r"effective training time ratio ([\d.]+)", shown)
     assert 0.5 < float(ettr[0]) < 1
+
+
+def test_the_published_rates_have_a_name() -> None:
+    assert "effective training time ratio" in plan(PAPER, "--failures", "published").stdout
 
 
 @pytest.mark.parametrize("rates", ["node_mtbf=3", "node_mtbf_hours", "node_mtbf_hours=x", ""])

@@ -12,7 +12,6 @@ from orchestrator.plan.cost.amount import (
     QUESTIONS_WITHOUT_LIMIT,
     Amount,
     amount,
-    image_sequences,
     images_per_sequence,
     tower_passes,
 )
@@ -131,14 +130,6 @@ def test_a_branch_of_text_alone_sees_no_image() -> None:
     work = counted(replace(BRANCH, image_ratio=0.0))
     assert (work.images, work.in_image_sequences) == (0, 0)
     assert work.scored == work.positions
-
-
-@pytest.mark.parametrize(
-    ("sequences", "ratio", "number"),
-    [(10, 0.25, 3), (10, 0.05, 1), (3, 0.1, 0), (7, 1.0, 7), (1000, 0.0005, 1), (5, 0.1, 1)],
-)
-def test_image_sequences_are_rounded_halves_up(sequences: int, ratio: float, number: int) -> None:
-    assert image_sequences(sequences, ratio) == number
 
 
 def test_a_sequence_holds_at_least_one_image_and_has_one_id_more_than_positions() -> None:
