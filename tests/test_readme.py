@@ -1,5 +1,6 @@
 """What the README says is there is there: links, files, commands and the study it quotes."""
 
+import json
 import re
 import subprocess
 import sys
@@ -64,3 +65,35 @@ def test_the_map_names_folders_that_exist() -> None:
     section = README.split("## Map of the code")[1].split("\n## ")[0]
     for folder in re.findall(r"`([a-z_/]+)`", section):
         assert (ROOT / folder).is_dir(), folder
+
+
+def _planning_commands() -> list[str]:
+    block = re.search(r"## Planning\n\n```sh\n(.*?)```", README, re.DOTALL)
+    assert block is not None
+    return [line.split("#")[0].strip() for line in block[1].splitlines()]
+
+
+@pytest.mark.parametrize("command", _planning_commands())
+def test_every_command_on_planning_does_what_it_says(command: str, tmp_path: Path) -> None:
+    words = command.split()
+    run_id = "0000"
+    if words[1] == "why":
+        listed = subprocess.run(
+            [sys.executable, "-m", "orchestrator.cli.main", "plan", words[2], "--json"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        run_id = str(json.loads(listed.stdout.splitlines()[-1])["run_id"])
+    pictures = [word for word in words if word.endswith((".svg", ".png"))]
+    places = {"RUN": run_id, **{name: str(tmp_path / name) for name in pictures}}
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator.cli.main", *(places.get(w, w) for w in words[1:])],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    assert all((tmp_path / name).exists() for name in pictures)

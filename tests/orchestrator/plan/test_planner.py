@@ -258,3 +258,39 @@ def test_a_stage_of_the_studys_own_gives_other_names_to_what_it_makes(
     assert not set(named(after, Stage.EVALUATE)) & set(named(before, Stage.EVALUATE))
     tree["functions"] = {"finetune": "models.stages:finetune"}
     assert plan_tree(tree) == before
+
+
+def test_one_trunk_can_serve_every_seed_and_is_read_on_in_its_own_order(
+    tree: dict[str, Any], plan_tree: PlanTree
+) -> None:
+    tree["arms"] = {"a": {"axes": {"seed": [0, 1]}, "fixed": {"model": "s"}}}
+    assert len(by_stage(plan_tree(tree), Stage.TEXT_PRETRAIN)) == 2
+    tree["stages"]["text_pretrain"]["seed"] = 0
+    plan = plan_tree(tree)
+    [trunk] = by_stage(plan, Stage.TEXT_PRETRAIN)
+    branches = [run.config for run in by_stage(plan, Stage.IMAGE_TEXT_PRETRAIN)]
+    read = {
+        (branch.seed, branch.text_seed, branch.trunk)
+        for branch in branches
+        if isinstance(branch, ImageTextPretrain)
+    }
+    assert read == {(0, None, trunk.run_id), (1, 0, trunk.run_id)}
+
+
+def test_budgets_follow_each_models_size_and_compute(
+    tree: dict[str, Any], plan_tree: PlanTree
+) -> None:
+    axes = {"model": ["s", "m"], "text_tokens": ["20x", "3e11 FLOP"]}
+    tree["stages"]["image_text_pretrain"]["tokens"] = "2x"
+    tree["arms"] = {"a": {"axes": axes}}
+    plan = plan_tree(tree)
+    for run in by_stage(plan, Stage.TEXT_PRETRAIN):
+        shown = {axis.name: axis.value for axis in run.axes}
+        per_token = run.cost.flops / run.cost.tokens
+        meant = (20 * run.cost.params_total, 3e11 / per_token)
+        assert shown["text_tokens"] == run.cost.tokens  # the table has what was meant in the end
+        assert min(abs(run.cost.tokens - tokens) for tokens in meant) <= 32  # half a step
+    runs = {run.run_id: run for run in plan.runs}
+    for run in by_stage(plan, Stage.IMAGE_TEXT_PRETRAIN):
+        trunk = runs[run.needs[0]]
+        assert abs(run.cost.tokens - 2 * trunk.cost.params_total) <= 32
