@@ -243,3 +243,14 @@ def test_the_images_of_instructions_are_those_their_rows_name(
                 by_words[tuple(words)] if tuple(words) in by_words else by_words[(*words, 0)]
             )
             assert next(images) == 40 + expected
+
+
+def test_a_branch_of_another_seed_reads_its_trunks_text_on(
+    declared: Any, stage_context: Contexts
+) -> None:
+    def text(**values: Any) -> bytes:
+        config = replace(declared.branch, image_ratio=0.0, **values)
+        return mixed_data(stage_context(config), config).batch(0, 8).ids.tobytes()
+
+    assert text(seed=1, text_seed=0) == text(seed=0)
+    assert text(seed=1) != text(seed=0)

@@ -54,6 +54,8 @@ def test_a_filter_is_scored_by_the_branch_on_all_captions_and_read_by_another(
     filters = by_stage(plan, Stage.FILTER)
     assert [run.config.keep for run in filters if isinstance(run.config, Filter)] == [0.2, 0.5]
     assert all(run.needs[0] == scorer for run in filters)
+    needs = {run.run_id: run.needs for run in plan.runs}
+    assert all(c.captions_from in needs[rid] for rid, c in branches if c.captions_from)
     readers = {config.captions_from for _, config in branches} - {None}
     assert readers == {run.run_id for run in filters}
     done: set[str] = set()

@@ -144,6 +144,21 @@ def test_an_arm_stands_on_another_one(tree: dict[str, Any], plan_tree: PlanTree)
     assert {arm.name: arm.feeds for arm in plan.arms} == {"timing": ("figure_4",), "later": ()}
 
 
+def test_overrides_of_the_arm_below_come_first_and_both_hold(
+    tree: dict[str, Any], plan_tree: PlanTree
+) -> None:
+    arm = tree["arms"]["timing"]
+    arm["override"] = [{"when": {"model": "m"}, "set": {"epochs": 2}}]
+    own = [{"when": {"model": "s"}, "set": {"epochs": 3}}]
+    tree["arms"] = {"timing": arm, "later": {"parent": "timing", "override": own}}
+    epochs = {
+        (axes["model"], axes["epochs"])
+        for run in plan_tree(tree).runs
+        if "later" in run.arms and "epochs" in (axes := {a.name: a.value for a in run.axes})
+    }
+    assert epochs == {("m", 2), ("s", 3)}
+
+
 @pytest.mark.parametrize(
     ("parents", "named"),
     [
