@@ -14,9 +14,10 @@ from orchestrator.launch.exception_signs import sign_of
 from orchestrator.launch.line_signs import first_notice, line_signs, notice_in
 from orchestrator.launch.log_signs import Sign, Weight
 from orchestrator.launch.log_tail import clean_lines
-from orchestrator.launch.slurm_states import Requeue, read_state
+from orchestrator.launch.slurm.states import read_state
 from orchestrator.launch.tracebacks import raised_in
 from orchestrator.plan.actions import Cause
+from orchestrator.spec.slurm_site import Requeue
 from orchestrator.worker.exit_codes import CAUSES, ExitCode
 
 OOM_SIGNAL = 125

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from orchestrator.errors import ConfigError
 from orchestrator.spec.checks import check_at_least, check_positive, check_share
+from orchestrator.spec.slurm_site import SlurmSite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,8 @@ class Profile:
     """Money for one device for one hour; None where nobody pays. At least 0."""
     currency: str = "USD"
     """Of the price."""
+    slurm: SlurmSite | None = None
+    """How its Slurm is spoken to; None where there is none."""
 
     def __post_init__(self) -> None:
         check_at_least("gpus_per_node", self.gpus_per_node, 1)

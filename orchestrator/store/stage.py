@@ -14,6 +14,7 @@ from orchestrator.spec.execution import Execution
 from orchestrator.spec.run import RunConfig
 from orchestrator.spec.source import DataSource
 from orchestrator.store.layout import RunFolder
+from orchestrator.store.world import World
 
 
 class StoppedError(Exception):
@@ -88,6 +89,11 @@ class StageContext(Protocol):
     @property
     def execution(self) -> Execution:
         """Device, precision, threads."""
+        ...
+
+    @property
+    def world(self) -> World:
+        """The processes that make this attempt together; only the first one writes."""
         ...
 
     def parent(self, run_id: str) -> RunFolder:

@@ -9,6 +9,7 @@ from orchestrator.spec.source import DataSource
 from orchestrator.store.layout import RunFolder
 from orchestrator.store.records import Intent, RunRecord, is_done
 from orchestrator.store.stage import Progress
+from orchestrator.store.world import World
 from orchestrator.worker.progress import Reporter
 from orchestrator.worker.signals import StopFlag
 from orchestrator.worker.tracking import Tracker
@@ -18,12 +19,19 @@ class RunContext:
     """The `StageContext` of one attempt."""
 
     def __init__(
-        self, *, inputs: "Inputs", reporter: Reporter, tracker: Tracker, stop: StopFlag
+        self,
+        *,
+        inputs: "Inputs",
+        reporter: Reporter,
+        tracker: Tracker,
+        stop: StopFlag,
+        world: World,
     ) -> None:
         self._inputs = inputs
         self._reporter = reporter
         self._tracker = tracker
         self._stop = stop
+        self._world = world
 
     @property
     def config(self) -> RunConfig:
@@ -39,6 +47,11 @@ class RunContext:
     def execution(self) -> Execution:
         """Device, precision, threads."""
         return self._inputs.intent.execution
+
+    @property
+    def world(self) -> World:
+        """The processes that make this attempt together."""
+        return self._world
 
     def parent(self, run_id: str) -> RunFolder:
         """Return the finished folder of a run this one needs.

@@ -26,6 +26,7 @@ from orchestrator.store.records import (
     write_result,
 )
 from orchestrator.store.stage import DivergedError, StageResult, StoppedError
+from orchestrator.store.world import World
 from orchestrator.worker.clock import Clock, system_clock
 from orchestrator.worker.context import Inputs, RunContext
 from orchestrator.worker.environment import write_environment
@@ -150,7 +151,9 @@ def _run_stage(
     tracker = open_tracker(inputs.intent.tracking, attempt, record)
     result: StageResult | None = None
     try:
-        result = function(RunContext(inputs=inputs, reporter=reporter, tracker=tracker, stop=stop))
+        result = function(
+            RunContext(inputs=inputs, reporter=reporter, tracker=tracker, stop=stop, world=World())
+        )
         reporter.close()
         check(folder, lease)
         write_result(folder, result)

@@ -14,6 +14,7 @@ from orchestrator.spec.run import RunConfig
 from orchestrator.spec.source import DataSource
 from orchestrator.store.layout import RunFolder
 from orchestrator.store.stage import Progress, StageContext
+from orchestrator.store.world import World
 
 WORLD_VERSION = "tiny"
 WORLD = {
@@ -42,6 +43,7 @@ class FolderContext:
     data_root: Path
     previous_run: str | None
     stop_after: int | None
+    world: World = World()  # noqa: RUF009  (frozen)
     reports: list[Progress] = field(default_factory=list[Progress])
     resumed_at: int | None = None
 

@@ -2,7 +2,7 @@
 
 The parsers' tests read the files; this script made them, on Slurm 22.05.8 in about a minute:
 
-    python tests/slurm/record_outputs.py tests/orchestrator/launch/slurm_outputs
+    python tests/slurm/record_outputs.py tests/orchestrator/launch/outputs
 """
 
 import os

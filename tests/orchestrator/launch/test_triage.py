@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.launch.evidence import Evidence, slurm_evidence
-from orchestrator.launch.slurm_ids import JobTask
-from orchestrator.launch.slurm_jobs import SlurmJob, SlurmStep
+from orchestrator.launch.slurm.ids import JobTask
+from orchestrator.launch.slurm.jobs import SlurmJob, SlurmStep
 from orchestrator.launch.triage import triage
 from orchestrator.plan.actions import Cause
 from orchestrator.store.records import Exit

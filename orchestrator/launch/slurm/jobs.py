@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from orchestrator.launch.slurm_ids import JobTask
+from orchestrator.launch.slurm.ids import JobTask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

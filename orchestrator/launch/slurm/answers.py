@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 
-from orchestrator.launch.slurm_ids import is_cut_off, read_job_ids, read_step_id
-from orchestrator.launch.slurm_jobs import SlurmJob, SlurmStep
+from orchestrator.launch.slurm.ids import is_cut_off, read_job_ids, read_step_id
+from orchestrator.launch.slurm.jobs import SlurmJob, SlurmStep
 
 ENVIRONMENT = {
     "SLURM_TIME_FORMAT": "%s",  # seconds since 1970: no time zone, no hour that comes twice

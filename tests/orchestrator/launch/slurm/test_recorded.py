@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.launch.evidence import slurm_evidence
-from orchestrator.launch.slurm_answers import (
+from orchestrator.launch.slurm.answers import (
     SQUEUE,
     Answer,
     CommandOutput,
@@ -17,14 +17,15 @@ from orchestrator.launch.slurm_answers import (
     read_squeue,
     sacct_command,
 )
-from orchestrator.launch.slurm_jobs import SlurmJob
-from orchestrator.launch.slurm_match import Finding, Jobs, Presence, Sought
-from orchestrator.launch.slurm_states import Requeue, Standing, full_name, read_state
+from orchestrator.launch.slurm.jobs import SlurmJob
+from orchestrator.launch.slurm.match import Finding, Jobs, Presence, Sought
+from orchestrator.launch.slurm.states import Standing, full_name, read_state
 from orchestrator.launch.triage import triage
 from orchestrator.plan.actions import Cause
+from orchestrator.spec.slurm_site import Requeue
 
-OURS = Path(__file__).parent / "slurm_recorded"
-OTHERS = Path(__file__).parent / "slurm_outputs"
+OURS = Path(__file__).parent / "recorded"
+OTHERS = Path(__file__).parent / "outputs"
 WRITTEN = datetime.fromtimestamp(1795658842, UTC)
 ARRAY, HELD, HIDDEN, WAITED = (f"{n:032x}" for n in (0xA11CE, 0xB0B, 0xCAFE, 0xD00D))
 

@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.launch.slurm_states import (
+from orchestrator.launch.slurm.states import (
     RETURN_SECONDS,
-    Requeue,
     Standing,
     after_waiting,
     full_name,
     read_state,
 )
 from orchestrator.plan.actions import Cause, State
+from orchestrator.spec.slurm_site import Requeue
 
 # From squeue(1), section JOB STATE CODES, and sacct(1): short form, long form.
 DOCUMENTED = {

@@ -11,6 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from orchestrator.plan.actions import Cause, State
+from orchestrator.spec.slurm_site import Requeue
 
 RETURN_SECONDS = 300.0
 """How long a job that Slurm may start again has to stay away before it is replaced.
@@ -18,15 +19,6 @@ RETURN_SECONDS = 300.0
 Five minutes, as others that lost and doubled jobs have chosen. Also given to a failed node under
 any policy: a node that only lost contact goes on computing until it hears from its controller.
 """
-
-
-class Requeue(StrEnum):
-    """What Slurm does with a job of ours whose node failed or whose place was taken."""
-
-    REQUEUE = "requeue"
-    """It starts the job again itself (`--requeue`)."""
-    CANCEL = "cancel"
-    """It ends the job for good (`--no-requeue`, `PreemptMode=CANCEL`)."""
 
 
 class Standing(StrEnum):

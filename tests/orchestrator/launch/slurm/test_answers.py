@@ -1,6 +1,6 @@
 """Answers of squeue and sacct for many jobs: whole, odd, cut off, garbled, or not there at all.
 
-The recorded answers of a real Slurm lie in `slurm_outputs`; these are drawn by hand.
+The recorded answers of a real Slurm lie in `outputs`; these are drawn by hand.
 """
 
 from datetime import UTC, datetime, timedelta, timezone
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.launch.slurm_answers import (
+from orchestrator.launch.slurm.answers import (
     SACCT_FIELDS,
     SQUEUE,
     CommandOutput,
@@ -20,7 +20,7 @@ from orchestrator.launch.slurm_answers import (
     read_squeue,
     sacct_command,
 )
-from orchestrator.launch.slurm_ids import MOST_TASKS, JobTask, read_job_ids, read_step_id
+from orchestrator.launch.slurm.ids import MOST_TASKS, JobTask, read_job_ids, read_step_id
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECONDS = int(NOON.timestamp())

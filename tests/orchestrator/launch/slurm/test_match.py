@@ -7,10 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from orchestrator.launch.slurm_answers import Answer, Silence, Told, Unanswered
-from orchestrator.launch.slurm_ids import JobTask
-from orchestrator.launch.slurm_jobs import SlurmJob, SlurmStep
-from orchestrator.launch.slurm_match import CLOCK_SKEW, Finding, Jobs, Presence, Sought, tokens_in
+from orchestrator.launch.slurm.answers import Answer, Silence, Told, Unanswered
+from orchestrator.launch.slurm.ids import JobTask
+from orchestrator.launch.slurm.jobs import SlurmJob, SlurmStep
+from orchestrator.launch.slurm.match import CLOCK_SKEW, Finding, Jobs, Presence, Sought, tokens_in
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TOKEN, OTHER = UUID(int=0xA1).hex, UUID(int=0xB2).hex

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from orchestrator.launch.slurm_answers import Answer, Silence, Told, Unanswered
-from orchestrator.launch.slurm_jobs import SlurmJob
+from orchestrator.launch.slurm.answers import Answer, Silence, Told, Unanswered
+from orchestrator.launch.slurm.jobs import SlurmJob
 
 CLOCK_SKEW = timedelta(minutes=2)
 """How far the clocks of the launcher and the controller may lie apart. An assumption."""

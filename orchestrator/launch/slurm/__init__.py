@@ -1,0 +1,1 @@
+"""Runs on a Slurm cluster: what its commands say, what is submitted, what became of it."""
