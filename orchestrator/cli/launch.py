@@ -1,34 +1,26 @@
 """`sweep launch`: run a study, and stay until it is done."""
 
-import shlex
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from orchestrator.cli.live import duration, open_display
+from orchestrator.cli.launch_words import conclude, print_actions
+from orchestrator.cli.live import open_display
 from orchestrator.launch.config import LaunchConfig, Start
 from orchestrator.launch.interrupt import interruptible
 from orchestrator.launch.local import local_backend
 from orchestrator.launch.loop import Outcome
 from orchestrator.launch.session import end_other_launcher, launch_study, preview
-from orchestrator.launch.states import log_of
 from orchestrator.launch.submit import Place
-from orchestrator.plan.actions import Action, Limits, State, Verb
+from orchestrator.plan.limits import Limits
 from orchestrator.plan.plan import Plan
 from orchestrator.spec.execution import Device, Execution, Precision
 from orchestrator.store.data_folder import ensure_made
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.records import Tracking
 from orchestrator.store.study_plan import load_plan
-
-SOME_FAILED = 3
-"""Exit code when runs failed, or could not start because others did."""
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
 
 
 def launch(  # noqa: PLR0913  (each is an option of the command)
@@ -42,6 +34,13 @@ def launch(  # noqa: PLR0913  (each is an option of the command)
     slots: Annotated[
         int | None, typer.Option(min=1, help="runs at once [one a CPU or GPU]")
     ] = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="submit to this Slurm cluster")
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="on a cluster: stay until it is done")
+    ] = False,
+    snapshot: Annotated[bool, typer.Option(help="jobs of a cluster run the code of now")] = True,
     device: Annotated[Device, typer.Option(help="what runs compute on")] = Device.CPU,
     precision: Annotated[Precision, typer.Option(help="of matrix products")] = Precision.FP32,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of a run")] = 1,
@@ -54,20 +53,12 @@ def launch(  # noqa: PLR0913  (each is an option of the command)
 ) -> None:
     """Run a study and stay until it is done. Launching again goes on where it stands.
 
+    With a profile everything is submitted to its Slurm cluster at once, and nobody has to stay.
     Ctrl-C leaves the runs going; the next launch takes them up again.
 
     Example: sweep launch sweeps/demo.yaml --slots 2
     """
-    plan = load_plan(study, tuple(overrides or ()), results)
-    folder = StudyFolder(results.absolute() / plan.study)
     execution = Execution(device=device, precision=precision, threads=threads)
-    start = Start.COLD if cold else Start.WARM
-    functions = tuple(dict.fromkeys(run.function for run in plan.runs))
-    backend = local_backend(execution, slots=slots, start=start, functions=functions)
-    if dry_run:
-        limits = Limits(slots=backend.slots, retry=retry, stop=stop)
-        _print_actions(plan, preview(plan, folder, limits)[0])
-        return
     config = LaunchConfig(
         data_root=data.absolute(),
         execution=execution,
@@ -76,11 +67,29 @@ def launch(  # noqa: PLR0913  (each is an option of the command)
         stop=stop,
         once=once,
     )
+    if profile is not None:
+        # submitit is imported for clusters alone
+        from orchestrator.cli.launch_cluster import Target, launch_study_on
+
+        target = Target(study=study, results=results, profile=profile, config=config)
+        launch_study_on(
+            target, tuple(overrides or ()), dry_run=dry_run, stay=watch, snapshot=snapshot
+        )
+        return
+    plan = load_plan(study, tuple(overrides or ()), results)
+    folder = StudyFolder(results.absolute() / plan.study)
+    start = Start.COLD if cold else Start.WARM
+    functions = tuple(dict.fromkeys(run.function for run in plan.runs))
+    backend = local_backend(execution, slots=slots, start=start, functions=functions)
+    if dry_run:
+        limits = Limits(slots=backend.slots, retry=retry, stop=stop)
+        print_actions(plan, preview(plan, folder, limits)[0])
+        return
     if stop:
         end_other_launcher(folder)
     place = Place(study=plan.study, folder=folder, backend=backend, config=config)
     outcome = _launch(plan, place)
-    _conclude(plan, place, outcome)
+    conclude(plan, folder, outcome)
 
 
 def _launch(plan: Plan, place: Place) -> Outcome:
@@ -94,36 +103,3 @@ def _launch(plan: Plan, place: Place) -> Outcome:
         return launch_study(plan, place, display, prepare=prepare, leaving=interruptible())
     finally:
         display.close()
-
-
-def _conclude(plan: Plan, place: Place, outcome: Outcome) -> None:
-    """Say how it ended, and exit with the code that says the same."""
-    states = Counter(seen.state for seen in outcome.observed.values())
-    print(
-        f"{plan.study}: {states[State.DONE]} of {len(plan.runs)} runs are done, "
-        f"{outcome.finished} of them now, in {duration(outcome.seconds)}; {place.folder.path}"
-    )
-    if outcome.live:
-        again = shlex.join(["sweep", *sys.argv[1:]])
-        print(f"{len(outcome.live)} runs go on in the background. To take them up again: {again}")
-    for action in outcome.blocked:
-        if action.blocker == action.run_id:
-            log = log_of(place.folder.run(action.run_id))
-            print(f"failed: {action.run_id}: {action.reason}" + (f"\n  log: {log}" if log else ""))
-    held = sum(action.blocker != action.run_id for action in outcome.blocked)
-    if held:
-        print(f"{held} runs wait for them")
-    if outcome.interrupted:
-        raise typer.Exit(INTERRUPTED)
-    if outcome.halted:
-        print(f"nothing more was started: {outcome.halted}")
-    if outcome.blocked or outcome.halted:
-        raise typer.Exit(SOME_FAILED)
-
-
-def _print_actions(plan: Plan, actions: tuple[Action, ...]) -> None:
-    titles = {run.run_id: f"{run.stage.value}: {run.title}" for run in plan.runs}
-    for action in actions:
-        print(f"{action.verb.value:<7} {action.run_id}  {titles[action.run_id]}  ({action.reason})")
-    counts = Counter(action.verb for action in actions)
-    print(", ".join(f"{counts[verb]} {verb.value}" for verb in Verb if counts[verb]))

@@ -11,7 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.launch.watcher import Overview, RunningRun
-from orchestrator.plan.actions import Cause, Observed, State, needed_runs
+from orchestrator.plan.actions import needed_runs
+from orchestrator.plan.causes import Cause
+from orchestrator.plan.observed import Observed, State
 from orchestrator.plan.plan import Plan, PlannedRun
 from orchestrator.spec.run import Stage
 

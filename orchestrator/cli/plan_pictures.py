@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.launch.session import preview
-from orchestrator.plan.actions import Limits, State
 from orchestrator.plan.graph.dot import dot_text
 from orchestrator.plan.graph.fold import fold
+from orchestrator.plan.limits import Limits
+from orchestrator.plan.observed import State
 from orchestrator.plan.outlook import Outlook
 from orchestrator.plan.plan import Plan
 from orchestrator.store.files import write_text

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from orchestrator.launch.usage import Timed
-from orchestrator.plan.actions import Observed, critical_hours, needed_runs
+from orchestrator.plan.actions import critical_hours, needed_runs
+from orchestrator.plan.observed import Observed
 from orchestrator.plan.plan import Plan
 from orchestrator.spec.run import Stage
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.launch.slurm.jobs import SlurmJob, SlurmStep
-from orchestrator.plan.actions import Cause
+from orchestrator.plan.causes import Cause
 from orchestrator.store.records import Exit
 
 

@@ -8,7 +8,7 @@ import re
 
 from orchestrator.launch.log_signs import Sign, Weight
 from orchestrator.launch.tracebacks import Raised
-from orchestrator.plan.actions import Cause
+from orchestrator.plan.causes import Cause
 
 _ANY = r".*"
 _OS = r"(?:OSError|IOError|PermissionError|RuntimeError|ArrowIOError|HDF5ExtError|SafetensorError)"

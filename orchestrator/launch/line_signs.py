@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from orchestrator.launch.log_signs import Sign, Weight
-from orchestrator.plan.actions import Cause
+from orchestrator.plan.causes import Cause
 
 _SLURM = r"(?:slurmstepd|srun|slurmd|sbatch)[^\n]*"
 

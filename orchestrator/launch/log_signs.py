@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
-from orchestrator.plan.actions import Cause
+from orchestrator.plan.causes import Cause
 
 
 class Weight(IntEnum):

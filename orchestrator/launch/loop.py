@@ -4,6 +4,7 @@ The files are the truth: the loop may die on any line, and the next launch goes 
 finds. All of them are read once at the start; after that only the folders of runs that ended.
 """
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -20,21 +21,12 @@ from orchestrator.launch.states import GRACE, Moment, observe, observe_run, prog
 from orchestrator.launch.submit import Place, submit
 from orchestrator.launch.usage import Timed, add_usage
 from orchestrator.launch.watcher import Overview, RunningRun, Watcher
-from orchestrator.plan.actions import (
-    Action,
-    Cause,
-    Limits,
-    Observed,
-    State,
-    Verb,
-    decide,
-    halt_reason,
-)
+from orchestrator.plan.actions import Action, Verb, decide, halt_reason
+from orchestrator.plan.causes import Cause, Step
+from orchestrator.plan.limits import Limits
+from orchestrator.plan.observed import LIVE, Observed, State
 from orchestrator.plan.plan import Plan, PlannedRun
 from orchestrator.store.records import attempt_numbers, read_intent
-
-LIVE = frozenset({State.SUBMITTED, State.QUEUED, State.RUNNING})
-"""States in which a run holds a slot."""
 
 _WAIT_SECONDS = 0.2
 """Longest time in which an interruption or a refreshed display has to wait."""
@@ -119,11 +111,13 @@ class Loop:
         """
         try:
             while not interrupted():
-                self._apply(self._decide())
+                actions = self._decide()
+                self._apply(actions)
                 self._watcher.look(self.overview())
-                if self._place.config.once or not self._live():
+                backs_off = [a.wait_seconds for a in actions if a.wait_seconds is not None]
+                if self._place.config.once or not (self._live() or backs_off):
                     break
-                self._wait(interrupted)
+                self._wait(interrupted, min(backs_off, default=math.inf))
         finally:
             for lost in self._place.backend.close(hurry=interrupted()):
                 self._settle(lost)
@@ -155,21 +149,26 @@ class Loop:
 
     def _decide(self) -> tuple[Action, ...]:
         config = self._place.config
-        limits = Limits(slots=self._place.backend.slots, retry=config.retry, stop=config.stop)
+        limits = Limits(
+            slots=self._place.backend.slots,
+            retry=config.retry,
+            stop=config.stop,
+            now=self._now(),
+        )
         return decide(self._plan, self._observed, limits)
 
     def _apply(self, actions: tuple[Action, ...]) -> None:
         for action in actions:
             if action.verb is Verb.SUBMIT:
-                self._submit(self._runs[action.run_id])
+                self._submit(self._runs[action.run_id], action.step)
             elif action.verb is Verb.CANCEL and action.run_id not in self._cancelled:
                 self._cancelled.add(action.run_id)
                 self._place.backend.cancel([self._place.folder.run(action.run_id)])
 
-    def _submit(self, run: PlannedRun) -> None:
+    def _submit(self, run: PlannedRun, step: Step | None) -> None:
         slot = self._free_slot()
         try:
-            attempt = submit(self._place, run, slot, self._now())
+            attempt = submit(self._place, run, slot, self._now(), step)
         except RecordError as error:
             seen = Observed(state=State.UNKNOWN, cause=Cause.DAMAGED, message=str(error))
             self._observed[run.run_id] = seen
@@ -178,9 +177,10 @@ class Loop:
         self._slots[run.run_id] = slot
         self._watcher.started(run, attempt)
 
-    def _wait(self, interrupted: Callable[[], bool]) -> None:
-        """Wait until something has changed."""
-        while not interrupted():
+    def _wait(self, interrupted: Callable[[], bool], seconds: float) -> None:
+        """Wait until something has changed, or so long."""
+        deadline = time.monotonic() + seconds
+        while not interrupted() and time.monotonic() < deadline:
             ended = self._place.backend.poll(_WAIT_SECONDS)
             for end in ended:
                 self._settle(end)

@@ -14,7 +14,9 @@ from orchestrator.launch.loop import Loop, Outcome
 from orchestrator.launch.states import Moment, observe
 from orchestrator.launch.submit import Place
 from orchestrator.launch.watcher import Watcher
-from orchestrator.plan.actions import Action, Limits, Observed, decide
+from orchestrator.plan.actions import Action, decide
+from orchestrator.plan.limits import Limits
+from orchestrator.plan.observed import Observed
 from orchestrator.plan.plan import Plan
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.plan_file import write_plan

@@ -7,7 +7,7 @@ from orchestrator.launch.evidence import Evidence
 from orchestrator.launch.log_tail import read_tail
 from orchestrator.launch.states import progress_of
 from orchestrator.launch.triage import triage
-from orchestrator.plan.actions import Cause
+from orchestrator.plan.causes import Cause
 from orchestrator.store.layout import AttemptFolder, RunFolder
 from orchestrator.store.records import (
     Exit,

@@ -1,12 +1,15 @@
 """Find out from files alone where each run stands. Reads, never writes."""
 
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from orchestrator.errors import RecordError
-from orchestrator.plan.actions import Cause, Observed, State
+from orchestrator.launch.open_attempts import open_attempt
+from orchestrator.plan.causes import Cause, Ending
+from orchestrator.plan.observed import Observed, State, Wish
 from orchestrator.plan.plan import Plan
 from orchestrator.store.layout import AttemptFolder, RunFolder, StudyFolder
 from orchestrator.store.records import (
@@ -18,8 +21,10 @@ from orchestrator.store.records import (
     is_done,
     read_exit,
     read_intent,
+    read_lives,
     read_progress,
 )
+from orchestrator.store.wishes import Wished, read_wish
 from orchestrator.worker.lease import is_alive, read_lease
 
 GRACE = timedelta(seconds=20)
@@ -60,11 +65,13 @@ def observe_run(folder: RunFolder, moment: Moment) -> Observed:
     try:
         return _observe(folder, moment)
     except RecordError as error:
-        return Observed(
-            state=State.UNKNOWN,
-            cause=Cause.DAMAGED,
-            message=f"{error.what} ({error.where}); {error.mend}",
-        )
+        return damaged(error)
+
+
+def damaged(error: RecordError) -> Observed:
+    """Return what is known of a run whose folder cannot be trusted."""
+    message = f"{error.what} ({error.where}); {error.mend}"
+    return Observed(state=State.UNKNOWN, cause=Cause.DAMAGED, message=message)
 
 
 def progress_of(folder: RunFolder) -> ProgressRecord | None:
@@ -83,34 +90,84 @@ def _observe(folder: RunFolder, moment: Moment) -> Observed:
     numbers = attempt_numbers(folder)
     if is_done(folder):
         return Observed(state=State.DONE, attempts=len(numbers))
+    wished = read_wish(folder)
+    return replace(_unfinished(folder, numbers, wished, moment), wish=wished and wished.wish)
+
+
+def _unfinished(
+    folder: RunFolder, numbers: tuple[int, ...], wished: Wished | None, moment: Moment
+) -> Observed:
     lease = read_lease(folder)
     if lease and is_alive(folder, lease, moment.now):
         return Observed(state=State.RUNNING, attempts=len(numbers))
     if not numbers:
         return Observed(state=State.PLANNED)
-    return _without_process(folder, numbers, moment)
-
-
-def _without_process(folder: RunFolder, numbers: tuple[int, ...], moment: Moment) -> Observed:
-    """Judge a run that was tried, has no result, and that no process holds."""
+    if open_attempt(folder):
+        message = "handed to the cluster, which was not asked"
+        return Observed(state=State.SUBMITTED, attempts=len(numbers), message=message)
     exits = {number: read_exit(folder.attempt(number)) for number in numbers}
-    newest = _telling_attempt(exits)
-    ending = exits[newest]
-    if ending is None and _is_starting(folder.attempt(newest), moment):
+    newest = telling_attempt(exits)
+    if exits[newest] is None and _is_starting(folder.attempt(newest), moment):
         return Observed(state=State.SUBMITTED, attempts=len(numbers))
+    return ended_run(folder, exits, wished, moment)
+
+
+def ended_run(
+    folder: RunFolder, exits: dict[int, Exit | None], wished: Wished | None, moment: Moment
+) -> Observed:
+    """Judge a run that was tried, has no result, and that no process holds.
+
+    Args:
+        folder: the run.
+        exits: how each attempt ended, by number; at least one.
+        wished: what a person wants of it.
+        moment: the present, and since when ends are new.
+    """
+    newest = telling_attempt(exits)
+    ending = exits[newest]
+    ended = datetime.fromisoformat(ending.ended) if ending else None
+    history = history_of(exits)
     return Observed(
         state=State.FAILED,
-        attempts=len(numbers),
+        attempts=len(exits),
         cause=(ending.cause if ending else None) or Cause.KILLED,
         message=ending.message if ending else "its process vanished",
         progressed=_progressed(folder, exits, newest),
-        earlier=ending is None or datetime.fromisoformat(ending.ended) < moment.since,
+        earlier=ended is None or ended < moment.since,
+        history=tuple(end for end, _ in history),
+        forgiven=sum(_is_forgiven(record, wished) for _, record in history),
+        ended=ended,
+        wish=wished.wish if wished else None,
     )
 
 
-def _telling_attempt(exits: dict[int, Exit | None]) -> int:
+def history_of(exits: Mapping[int, Exit | None]) -> tuple[tuple[Ending, Exit], ...]:
+    """Return how attempts ended without a result, oldest first, and their records.
+
+    Args:
+        exits: by number of the attempt, in order.
+    """
+    endings: list[tuple[Ending, Exit]] = []
+    farthest = 0
+    for ending in exits.values():
+        if ending is None or ending.cause is None:
+            continue
+        progressed = ending.step is not None and ending.step > farthest
+        farthest = max(farthest, ending.step or 0)
+        end = Ending(cause=ending.cause, progressed=progressed, nodes=ending.nodes)
+        endings.append((end, ending))
+    return tuple(endings)
+
+
+def _is_forgiven(ending: Exit, wished: Wished | None) -> bool:
+    if wished is None or wished.wish is not Wish.GO:
+        return False
+    return datetime.fromisoformat(ending.ended) < wished.since
+
+
+def telling_attempt(exits: Mapping[int, Exit | None]) -> int:
     """Return the newest attempt that got hold of the run, else the newest."""
-    for number in reversed(exits):
+    for number in reversed(tuple(exits)):
         ending = exits[number]
         if ending is None or ending.cause is not Cause.LEASE_HELD:
             return number
@@ -135,12 +192,14 @@ def _progressed(folder: RunFolder, exits: dict[int, Exit | None], newest: int) -
 
 
 def seconds_of(folder: RunFolder) -> float:
-    """Return the recorded time inside the stage's function, over all attempts."""
+    """Return the recorded time inside the stage's function, over all attempts and their lives."""
     total = 0.0
     for number in attempt_numbers(folder):
+        attempt = folder.attempt(number)
         with suppress(RecordError):
-            ending = read_exit(folder.attempt(number))
+            ending = read_exit(attempt)
             total += ending.seconds if ending else 0.0
+            total += sum(life.seconds for life in read_lives(attempt))
     return total
 
 

@@ -1,12 +1,13 @@
 """Put an attempt on disk, then hand it to the backend. In this order, so that none gets lost."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from orchestrator.launch.backend import Backend, Job
 from orchestrator.launch.config import LaunchConfig
 from orchestrator.launch.disk import full_disk_named
+from orchestrator.plan.causes import Step
 from orchestrator.plan.plan import PlannedRun
 from orchestrator.plan.sources import sources_of
 from orchestrator.spec.model import VisionConfig
@@ -16,6 +17,7 @@ from orchestrator.spec.weights import weights_source
 from orchestrator.store.data_folder import source_folder
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.records import (
+    LOCAL,
     DataFolder,
     Intent,
     RunRecord,
@@ -41,8 +43,17 @@ class Place:
     """How they run."""
 
 
-def submit(place: Place, run: PlannedRun, slot: int | None, now: datetime) -> int:
-    """Start an attempt at a run and return its number.
+def submit(
+    place: Place, run: PlannedRun, slot: int | None, now: datetime, step: Step | None = None
+) -> int:
+    """Start an attempt at a run on this machine and return its number.
+
+    Args:
+        place: where it goes.
+        run: what is tried.
+        slot: the slot it fills.
+        now: the present.
+        step: what changes after a failure.
 
     Raises:
         RecordError: if the run's folder cannot be trusted.
@@ -52,20 +63,38 @@ def submit(place: Place, run: PlannedRun, slot: int | None, now: datetime) -> in
     with full_disk_named(folder.path):
         write_run(folder, record_of(place.study, run))
         attempt = claim_attempt(folder)
-        intent = Intent(
-            attempt=attempt.number,
-            token=uuid.uuid4().hex,
-            execution=place.config.execution,
-            data=_data(place.config, run.config),
-            tracking=place.config.tracking,
-            backend=place.backend.name,
-            slot=slot,
-            host=host_name(),
-            time=timestamp(now),
-        )
+        intent = intent_of(place.config, run, attempt.number, uuid.uuid4().hex, now, step)
+        intent = replace(intent, backend=place.backend.name, slot=slot)
         write_intent(attempt, intent)
     place.backend.submit([Job(folder=folder, intent=intent)])
     return attempt.number
+
+
+def intent_of(
+    config: LaunchConfig,
+    run: PlannedRun,
+    attempt: int,
+    token: str,
+    now: datetime,
+    step: Step | None,
+) -> Intent:
+    """Return what is written down before an attempt is handed over.
+
+    A retry changes how the batch is cut into micro-batches, never the batch.
+    """
+    halvings = step.halvings if step else 0
+    execution = config.execution
+    return Intent(
+        attempt=attempt,
+        token=token,
+        execution=replace(execution, accumulation=execution.accumulation * 2**halvings),
+        data=_data(config, run.config),
+        tracking=config.tracking,
+        backend=LOCAL,
+        slot=None,
+        host=host_name(),
+        time=timestamp(now),
+    )
 
 
 def record_of(study: str, run: PlannedRun) -> RunRecord:

@@ -16,7 +16,7 @@ from orchestrator.launch.log_signs import Sign, Weight
 from orchestrator.launch.log_tail import clean_lines
 from orchestrator.launch.slurm.states import read_state
 from orchestrator.launch.tracebacks import raised_in
-from orchestrator.plan.actions import Cause
+from orchestrator.plan.causes import Cause
 from orchestrator.spec.slurm_site import Requeue
 from orchestrator.worker.exit_codes import CAUSES, ExitCode
 

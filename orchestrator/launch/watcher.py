@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from orchestrator.plan.actions import Observed, State
+from orchestrator.plan.observed import Observed, State
 from orchestrator.plan.plan import Plan, PlannedRun
 from orchestrator.store.records import ProgressRecord
 

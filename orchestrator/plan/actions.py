@@ -5,79 +5,20 @@ real launch applies.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from orchestrator.plan.breaker import Failure, tripped
-from orchestrator.plan.causes import Cause
+from orchestrator.plan.causes import Cause, Remedy, Step
+from orchestrator.plan.going_on import INTERRUPTIONS, going_on, seconds_left
+from orchestrator.plan.limits import Limits
+from orchestrator.plan.observed import LIVE, Observed, State, Wish
 from orchestrator.plan.plan import Plan, PlannedRun
-
-
-class State(StrEnum):
-    """Where a run stands."""
-
-    PLANNED = "planned"
-    """Nothing has been started."""
-    SUBMITTED = "submitted"
-    """Handed over; its process has not spoken yet."""
-    QUEUED = "queued"
-    """Waits in a cluster's queue."""
-    RUNNING = "running"
-    """A live process holds its lease."""
-    DONE = "done"
-    """Its result is there and its marker vouches for it."""
-    FAILED = "failed"
-    """Its last attempt ended without a result."""
-    UNKNOWN = "unknown"
-    """It could not be found out."""
-
-
-INTERRUPTIONS = frozenset(
-    {Cause.STOPPED, Cause.KILLED, Cause.PREEMPTED, Cause.TIME_LIMIT, Cause.NODE_FAILURE}
-)
-"""Causes after which the same launch goes on, as long as each attempt gets further."""
-
-SURROUNDINGS = INTERRUPTIONS | {
-    Cause.NETWORK,
-    Cause.DISK_FULL,
-    Cause.OUT_OF_MEMORY,
-    Cause.GPU_MEMORY,
-    Cause.HOST_MEMORY,
-}
-"""Causes outside the run: the next launch goes on without being told to."""
 
 _NEVER_ALIKE = INTERRUPTIONS | {Cause.DIVERGED, Cause.CANCELLED}
 """Causes that say nothing about the next run, however often they come."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
-    """What is known about one run."""
-
-    state: State
-    """Where it stands."""
-    attempts: int = 0
-    """Tries so far."""
-    cause: Cause | None = None
-    """Why the last attempt failed, or why the state is unknown."""
-    message: str | None = None
-    """The failure in words."""
-    progressed: bool = False
-    """Whether the last attempt got further than every one before it."""
-    earlier: bool = False
-    """Whether the last attempt ended before this launch began."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a launch may do."""
-
-    slots: int | None
-    """Runs at once; None for no limit of ours."""
-    retry: bool = False
-    """Whether runs that failed for a reason of their own in an earlier launch are tried again."""
-    stop: bool = False
-    """Whether running runs are asked to checkpoint and leave."""
+_USUAL = Limits(slots=None)
 
 
 class Verb(StrEnum):
@@ -107,6 +48,12 @@ class Action:
     """Why, for people."""
     blocker: str | None = None
     """For a block: the run that has to be mended, perhaps this one itself."""
+    after: tuple[str, ...] = ()
+    """For a submission: runs that are under way, and have to be done before it starts."""
+    step: Step | None = None
+    """For a submission after a failure: what changes."""
+    wait_seconds: float | None = None
+    """For a wait that ends by itself: how long."""
 
 
 def decide(plan: Plan, observed: Mapping[str, Observed], limits: Limits) -> tuple[Action, ...]:
@@ -122,7 +69,7 @@ def decide(plan: Plan, observed: Mapping[str, Observed], limits: Limits) -> tupl
         limits: what the launch may do.
     """
     needed = needed_runs(plan, observed)
-    halt = halt_reason(observed)
+    halt = halt_reason(observed, limits)
     verdicts: dict[str, Action] = {}
     for run in plan.runs:
         verdicts[run.run_id] = _verdict(run, observed, limits, verdicts, needed)
@@ -177,26 +124,62 @@ def _verdict(
     name, seen = run.run_id, observed[run.run_id]
     if seen.state is State.DONE:
         return _act(Verb.SKIP, name, "done")
-    if seen.state in (State.RUNNING, State.SUBMITTED, State.QUEUED):
-        verb = Verb.CANCEL if limits.stop else Verb.WAIT
-        return _act(verb, name, seen.state.value)
+    if seen.state in LIVE:
+        return _about_live(name, seen, limits)
     if name not in needed:
         return _act(Verb.SKIP, name, "only finished runs need it")
     if seen.state is State.UNKNOWN and seen.cause is None:
         return _act(Verb.WAIT, name, seen.message or "its state could not be found out")
-    refusal = _refusal(seen, limits)
-    if refusal:
-        return _act(Verb.BLOCK, name, refusal, blocker=name)
-    held = _held_by_parents(run, observed, verdicts)
+    step = None if seen.cause is None else going_on(seen, limits)
+    held = (
+        _over(name, seen, step)
+        or _held_by_parents(run, observed, verdicts, limits)
+        or _held_for_now(name, seen, step, limits)
+    )
     if held:
         return held
+    after = tuple(need for need in run.needs if observed[need].state is not State.DONE)
+    return replace(_act(Verb.SUBMIT, name, _why_now(seen)), after=after, step=step)
+
+
+def _over(name: str, seen: Observed, step: Step | None) -> Action | None:
+    """Return a block if a run goes on only once a person says so."""
+    if seen.wish is Wish.CANCEL:
+        return _act(Verb.BLOCK, name, "cancelled; sweep retry takes it up again", blocker=name)
+    if step and step.remedy is Remedy.STOP:
+        return _act(Verb.BLOCK, name, step.reason, blocker=name)
+    return None
+
+
+def _held_for_now(name: str, seen: Observed, step: Step | None, limits: Limits) -> Action | None:
+    """Return a wait if a run that could start must not start yet."""
+    if seen.wish is Wish.PAUSE:
+        return _act(Verb.WAIT, name, "paused; sweep resume takes it up again")
     if limits.stop:
         return _act(Verb.WAIT, name, "the launch is stopping")
-    return _act(Verb.SUBMIT, name, _why_now(seen))
+    left = seconds_left(step, seen, limits) if step else 0.0
+    if step and left > 0:
+        return replace(_act(Verb.WAIT, name, step.reason), wait_seconds=left)
+    return None
+
+
+def _about_live(name: str, seen: Observed, limits: Limits) -> Action:
+    """Judge a run that is under way."""
+    if limits.stop:
+        return _act(Verb.CANCEL, name, seen.state.value)
+    if seen.wish is Wish.CANCEL:
+        return _act(Verb.CANCEL, name, "a person cancelled it")
+    if seen.stuck:
+        return _act(Verb.CANCEL, name, "a job that it waits for has failed")
+    waits = f": {seen.message}" if seen.message else ""
+    return _act(Verb.WAIT, name, f"{seen.state.value}{waits}")
 
 
 def _held_by_parents(
-    run: PlannedRun, observed: Mapping[str, Observed], verdicts: Mapping[str, Action]
+    run: PlannedRun,
+    observed: Mapping[str, Observed],
+    verdicts: Mapping[str, Action],
+    limits: Limits,
 ) -> Action | None:
     waits: list[str] = []
     for parent in run.needs:
@@ -204,24 +187,18 @@ def _held_by_parents(
             blocker = verdicts[parent].blocker or parent
             reason = f"needs {blocker}, which failed"
             return _act(Verb.BLOCK, run.run_id, reason, blocker=blocker)
-        if observed[parent].state is not State.DONE:
+        if observed[parent].state is not State.DONE and not (
+            limits.ahead and _is_coming(observed[parent], verdicts[parent])
+        ):
             waits.append(parent)
     return _act(Verb.WAIT, run.run_id, f"waits for {', '.join(waits)}") if waits else None
 
 
-def _refusal(seen: Observed, limits: Limits) -> str | None:
-    """Return why a run is not tried again, or None if it may be."""
-    if seen.cause is None or seen.state not in (State.FAILED, State.UNKNOWN):
-        return None
-    told = f"{seen.cause.value}: {seen.message}" if seen.message else seen.cause.value
-    if seen.cause is Cause.DAMAGED:
-        return told
-    if seen.earlier:
-        goes_on = limits.retry or seen.cause in SURROUNDINGS or seen.cause is Cause.LEASE_HELD
-        return None if goes_on else f"failed before ({told}); launch with --retry once it is mended"
-    if seen.cause in INTERRUPTIONS:
-        return None if seen.progressed else f"{told}, without getting further than before"
-    return told
+def _is_coming(seen: Observed, verdict: Action) -> bool:
+    """Return whether a run is under way, or about to be, as a job that others can wait for."""
+    if verdict.verb is Verb.SUBMIT:
+        return True
+    return seen.waitable and seen.state in LIVE and verdict.verb is Verb.WAIT
 
 
 def _why_now(seen: Observed) -> str:
@@ -230,19 +207,27 @@ def _why_now(seen: Observed) -> str:
     return f"attempt {seen.attempts} ended: {seen.cause.value if seen.cause else 'no result'}"
 
 
-def halt_reason(observed: Mapping[str, Observed]) -> str | None:
-    """Return why a launch starts nothing more at all, or None."""
+def halt_reason(observed: Mapping[str, Observed], limits: Limits = _USUAL) -> str | None:
+    """Return why a launch starts nothing more at all, or None.
+
+    Failures that are about to be answered by something else than a person do not count.
+    """
     failed = {
         name: seen
         for name, seen in observed.items()
-        if seen.state is State.FAILED and not seen.earlier and seen.cause not in INTERRUPTIONS
+        if seen.state is State.FAILED
+        and seen.cause is not None
+        and not (seen.earlier and (limits.attended or limits.retry))
     }
     if any(seen.cause is Cause.DISK_FULL for seen in failed.values()):
-        return "a run found the disk full: free some space, then launch again"
+        again = "launch again" if limits.attended else "launch with --retry"
+        return f"a run found the disk full: free some space, then {again}"
     trip = tripped(
         Failure(run_id=name, cause=seen.cause, message=seen.message or seen.cause.value)
         for name, seen in failed.items()
-        if seen.cause is not None and seen.cause not in _NEVER_ALIKE
+        if seen.cause is not None
+        and seen.cause not in _NEVER_ALIKE
+        and going_on(seen, limits).remedy is Remedy.STOP
     )
     if trip is None:
         return None
@@ -253,8 +238,7 @@ def halt_reason(observed: Mapping[str, Observed]) -> str | None:
 def _free_slots(observed: Mapping[str, Observed], limits: Limits) -> int | None:
     if limits.slots is None:
         return None
-    live = (State.RUNNING, State.SUBMITTED, State.QUEUED)
-    return max(0, limits.slots - sum(seen.state in live for seen in observed.values()))
+    return max(0, limits.slots - sum(seen.state in LIVE for seen in observed.values()))
 
 
 def _children(plan: Plan) -> dict[str, list[str]]:

@@ -47,6 +47,10 @@ class Cause(StrEnum):
     """A person cancelled its job."""
     BUG = "code_error"
     """An error of the program; the log has its traceback."""
+    LOST = "lost"
+    """The scheduler never took its job, or no longer knows it."""
+    NOT_READY = "not_ready"
+    """A run that it needs was not done when it started."""
     DAMAGED = "damaged"
     """The run's own folder cannot be trusted; a person has to look."""
     UNKNOWN = "unknown"
@@ -140,6 +144,12 @@ ANSWERS: Mapping[Cause, Answer] = MappingProxyType(
             budget=2,
             mend="give the job more memory, or fewer data workers",
         ),
+        Cause.LOST: Answer(
+            remedy=Remedy.REQUEUE, budget=5, mend="ask the administrators why jobs get lost"
+        ),
+        Cause.NOT_READY: Answer(
+            remedy=Remedy.REQUEUE, budget=5, mend="see why the runs that it needs are not done"
+        ),
         Cause.OUT_OF_MEMORY: _stop("see in the log which memory ran out, then give more of it"),
         Cause.DISK_FULL: _stop("free some space or quota, then launch again"),
         Cause.DATA: _stop("mend the data set, then launch with --retry"),
@@ -185,7 +195,7 @@ class Step:
     """Host memory to ask for, over what was declared."""
 
 
-def next_step(history: Sequence[Ending]) -> Step:
+def next_step(history: Sequence[Ending], forgiven: int = 0) -> Step:
     """Say what to do after the last of a run's attempts, all of which ended without a result.
 
     Ends before the one that last got further count against no budget, save those of memory: their
@@ -193,22 +203,36 @@ def next_step(history: Sequence[Ending]) -> Step:
 
     Args:
         history: the ends of its attempts, oldest first; at least one.
+        forgiven: how many of the oldest ends a person has forgiven; they count against no budget.
     """
-    last = history[-1]
-    recent = _since_progress(history)
+    counted = history[forgiven:]
+    if not counted:
+        return _with_lessons(history, Remedy.REQUEUE, "a person asked to go on")
+    last = counted[-1]
+    recent = _since_progress(counted)
     answer = ANSWERS[last.cause]
-    alike = _count(history if answer.remedy in _ADDING_UP else recent, last.cause)
+    alike = _count(counted if answer.remedy in _ADDING_UP else recent, last.cause)
+    remedy, reason = answer.remedy, _why(last.cause, alike, answer.budget)
     if answer.remedy is Remedy.STOP:
-        return _stopped(f"{last.cause.value}: {answer.mend}")
-    if alike > answer.budget:
-        return _stopped(f"{last.cause.value} {_times(alike)}, more than is answered: {answer.mend}")
-    if len(recent) > MOST_ENDS:
-        return _stopped(f"{len(recent)} attempts without getting further; the last: {answer.mend}")
+        reason = answer.mend
+    elif alike > answer.budget:
+        remedy, reason = Remedy.STOP, f"{_times(alike)}, more than is answered: {answer.mend}"
+    elif len(recent) > MOST_ENDS:
+        remedy = Remedy.STOP
+        reason = f"{len(recent)} attempts without getting further: {answer.mend}"
     doublings = max(0, alike - 1)
+    wait = min(LONGEST_WAIT_SECONDS, answer.wait_seconds * 2**doublings)
+    return _with_lessons(history, remedy, reason, wait)
+
+
+def _with_lessons(
+    history: Sequence[Ending], remedy: Remedy, reason: str, wait_seconds: float = 0.0
+) -> Step:
+    """Return a step with everything that earlier ends have taught."""
     return Step(
-        remedy=answer.remedy,
-        reason=_why(last.cause, alike, answer.budget),
-        wait_seconds=min(LONGEST_WAIT_SECONDS, answer.wait_seconds * 2**doublings),
+        remedy=remedy,
+        reason=reason,
+        wait_seconds=wait_seconds,
         avoid=tuple(dict.fromkeys(_failed_nodes(history))),
         halvings=_count(history, Cause.GPU_MEMORY),
         memory_factor=MEMORY_FACTOR ** _count(history, Cause.HOST_MEMORY),
@@ -244,10 +268,6 @@ def _why(cause: Cause, alike: int, budget: int) -> str:
     if not alike:
         return f"{cause.value}, but it got further than before"
     return f"{cause.value} {_times(alike)}, of {budget} that are answered"
-
-
-def _stopped(reason: str) -> Step:
-    return Step(remedy=Remedy.STOP, reason=reason)
 
 
 def _times(count: int) -> str:

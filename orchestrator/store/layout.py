@@ -56,6 +56,11 @@ class RunFolder:
         return self.path / "DONE"
 
     @property
+    def wish(self) -> Path:
+        """What a person wants of the run."""
+        return self.path / "wish.json"
+
+    @property
     def attempts(self) -> Path:
         """One folder for each try."""
         return self.path / "attempts"
@@ -86,6 +91,10 @@ class AttemptFolder:
         """Standard output and error of the job."""
         return self.path / "log.txt"
 
+    def rank_log(self, rank: int) -> Path:
+        """Output of one of the processes that make the attempt together; `log` is the first's."""
+        return self.log if rank == 0 else self.path / f"log.{rank}.txt"
+
     @property
     def environment(self) -> Path:
         """Versions, host and device; no secrets."""
@@ -95,6 +104,46 @@ class AttemptFolder:
     def exit(self) -> Path:
         """How it ended, written by the job itself."""
         return self.path / "exit.json"
+
+    @property
+    def seen(self) -> Path:
+        """Since when the cluster says of its job what may still change."""
+        return self.path / "seen.json"
+
+    def life(self, number: int) -> Path:
+        """How an earlier life of its job ended, from 1, before the cluster started it again."""
+        return self.path / f"exit.{number}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionFolder:
+    """The folder of one array of jobs on a cluster."""
+
+    path: Path
+
+    @property
+    def token(self) -> str:
+        """What the name of its jobs carries."""
+        return self.path.name
+
+    @property
+    def submission(self) -> Path:
+        """Which runs its jobs make; written before it is handed over."""
+        return self.path / "submission.json"
+
+    @property
+    def script(self) -> Path:
+        """What the cluster runs."""
+        return self.path / "script.sh"
+
+    @property
+    def job(self) -> Path:
+        """The number that the cluster gave it."""
+        return self.path / "job.json"
+
+    def log(self, number: int, task: int) -> Path:
+        """What a job of the array printed before its worker began."""
+        return self.path / f"{number}_{task}.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +175,20 @@ class StudyFolder:
     def run(self, run_id: str) -> RunFolder:
         """The folder of one run."""
         return RunFolder(self.runs / run_id)
+
+    @property
+    def submissions(self) -> Path:
+        """One folder for each array of jobs on a cluster."""
+        return self.path / "submissions"
+
+    def submission(self, token: str) -> SubmissionFolder:
+        """The folder of one array of jobs."""
+        return SubmissionFolder(self.submissions / token)
+
+    @property
+    def code(self) -> Path:
+        """One folder for each version of the code that jobs run."""
+        return self.path / "code"
 
     @property
     def tables(self) -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from orchestrator.errors import ConfigError, RecordError
-from orchestrator.plan.actions import Cause
+from orchestrator.plan.causes import Cause
 from orchestrator.plan.plan import Axis
 from orchestrator.spec.codec import Plain, decode, encode
 from orchestrator.spec.execution import Execution
@@ -27,6 +27,9 @@ from orchestrator.store.stage import Measure, StageResult
 
 FORMAT = 1
 """Version of these files. Raise when a reader of the old ones would be misled."""
+
+LOCAL, CLUSTER = "local", "slurm"
+"""What starts attempts, as intents name it: this machine, or a cluster's scheduler."""
 
 T = TypeVar("T")
 
@@ -83,7 +86,7 @@ class Intent:
     attempt: int
     """Which try, from 1."""
     token: str
-    """Unique to this attempt."""
+    """Unique to this attempt; jobs of one array share it."""
     execution: Execution
     """Device, precision, threads."""
     data: tuple[DataFolder, ...]
@@ -91,13 +94,15 @@ class Intent:
     tracking: Tracking
     """Who else is told."""
     backend: str
-    """What starts it: `local`."""
+    """What starts it: `local` or `slurm`."""
     slot: int | None
     """The local slot it fills, from 0; None on a cluster."""
     host: str
     """Machine of the launcher."""
     time: str
     """When it was written, ISO 8601 in UTC."""
+    task: int | None = None
+    """Its number in an array of jobs on a cluster; None on this machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +134,11 @@ class Exit:
     """Mean over the steps of this attempt; None if there were none."""
     peak_memory_mib: float | None
     """Largest resident memory of the process; None if nobody measured it."""
+    nodes: tuple[str, ...] = ()
+    """Machines that failed under it."""
+    job_state: str | None = None
+    """The cluster's last word for its job; None while the cluster may start it again, and on this
+    machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,11 +261,30 @@ def attempt_numbers(folder: RunFolder) -> tuple[int, ...]:
     return tuple(sorted(int(p.name) for p in folder.attempts.iterdir() if p.name.isdecimal()))
 
 
-def claim_attempt(folder: RunFolder) -> AttemptFolder:
-    """Make the folder of the next attempt. Its number is taken from then on, whatever happens."""
-    numbers = attempt_numbers(folder)
-    attempt = folder.attempt(numbers[-1] + 1 if numbers else 1)
-    attempt.path.mkdir(parents=True)
+class TakenError(RecordError):
+    """Another launcher made an attempt meanwhile."""
+
+
+def claim_attempt(folder: RunFolder, after: int | None = None) -> AttemptFolder:
+    """Make the folder of the next attempt. Its number is taken from then on, whatever happens.
+
+    Args:
+        folder: the run.
+        after: the newest attempt that is known, 0 for none; None to look now.
+
+    Raises:
+        TakenError: if another launcher has made a newer one.
+    """
+    newest = max(attempt_numbers(folder), default=0)
+    attempt = folder.attempt(newest + 1)
+    try:
+        if after is not None and newest != after:
+            raise FileExistsError
+        attempt.path.mkdir(parents=True)
+    except FileExistsError as error:
+        raise TakenError(
+            "another launcher has made an attempt meanwhile", str(folder.attempts), "launch again"
+        ) from error
     return attempt
 
 
@@ -278,6 +307,26 @@ def read_intent(attempt: AttemptFolder) -> Intent:
             "launch again: a new attempt gets its own",
         )
     return intent
+
+
+def set_aside_exit(attempt: AttemptFolder) -> None:
+    """Keep how an earlier life of the attempt's job ended beside the end that is to come."""
+    number = 1
+    while attempt.life(number).exists():
+        number += 1
+    attempt.exit.replace(attempt.life(number))
+
+
+def read_lives(attempt: AttemptFolder) -> tuple[Exit, ...]:
+    """Read how the earlier lives of an attempt's job ended, oldest first.
+
+    Raises:
+        RecordError: if one of them is damaged.
+    """
+    lives: list[Exit] = []
+    while attempt.life(len(lives) + 1).exists():
+        lives.append(_read(Exit, attempt.life(len(lives) + 1)))
+    return tuple(lives)
 
 
 def write_exit(attempt: AttemptFolder, ending: Exit) -> None:

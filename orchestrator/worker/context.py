@@ -1,6 +1,7 @@
 """What a stage is given: the run, its inputs, and the way to say how far it is."""
 
 from pathlib import Path
+from typing import Protocol
 
 from orchestrator.errors import DataError, RecordError
 from orchestrator.spec.execution import Execution
@@ -10,9 +11,28 @@ from orchestrator.store.layout import RunFolder
 from orchestrator.store.records import Intent, RunRecord, is_done
 from orchestrator.store.stage import Progress
 from orchestrator.store.world import World
-from orchestrator.worker.progress import Reporter
 from orchestrator.worker.signals import StopFlag
 from orchestrator.worker.tracking import Tracker
+
+
+class NotReadyError(RecordError):
+    """A run that this one needs is not done."""
+
+
+class Reports(Protocol):
+    """Who is told how far the run is."""
+
+    def resumed(self, step: int) -> None:
+        """Say that work goes on after `step`."""
+        ...
+
+    def report(self, progress: Progress) -> None:
+        """Log a step."""
+        ...
+
+    def beat(self) -> None:
+        """Give a sign of life."""
+        ...
 
 
 class RunContext:
@@ -22,7 +42,7 @@ class RunContext:
         self,
         *,
         inputs: "Inputs",
-        reporter: Reporter,
+        reporter: Reports,
         tracker: Tracker,
         stop: StopFlag,
         world: World,
@@ -101,13 +121,14 @@ class Inputs:
         """Make sure that everything is there before the work begins.
 
         Raises:
-            RecordError: if a run it needs is not done, or its result is not what was marked done.
+            NotReadyError: if a run it needs is not done.
+            RecordError: if the result of a run it needs is not what was marked done.
             DataError: if a data set is not there, or not complete.
         """
         for run_id in self.record.needs:
             parent = self.parent(run_id)
             if not is_done(parent):
-                raise RecordError(
+                raise NotReadyError(
                     f"the run {run_id}, which this one needs, is not done",
                     str(parent.path),
                     "launch again: it is then done first",

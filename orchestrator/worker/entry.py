@@ -16,10 +16,13 @@ from pathlib import Path
 from orchestrator.errors import DataError, RecordError, SweepError
 from orchestrator.store.layout import AttemptFolder, RunFolder
 from orchestrator.store.records import (
+    CLUSTER,
     Exit,
     is_done,
+    read_exit,
     read_intent,
     read_run,
+    set_aside_exit,
     timestamp,
     write_done,
     write_exit,
@@ -28,11 +31,21 @@ from orchestrator.store.records import (
 from orchestrator.store.stage import DivergedError, StageResult, StoppedError
 from orchestrator.store.world import World
 from orchestrator.worker.clock import Clock, system_clock
-from orchestrator.worker.context import Inputs, RunContext
+from orchestrator.worker.context import Inputs, NotReadyError, RunContext
 from orchestrator.worker.environment import write_environment
 from orchestrator.worker.exit_codes import CAUSES, ExitCode
+from orchestrator.worker.follower import follow
 from orchestrator.worker.function import load_function
-from orchestrator.worker.lease import Lease, LeaseHeldError, check, give_back, take
+from orchestrator.worker.heartbeat import beating
+from orchestrator.worker.lease import (
+    Lease,
+    LeaseHeldError,
+    check,
+    give_back,
+    guarded,
+    take,
+    wait_for_silence,
+)
 from orchestrator.worker.progress import Reporter
 from orchestrator.worker.signals import StopFlag
 from orchestrator.worker.tracking import open_tracker
@@ -54,12 +67,17 @@ class _Account:
     stage_ended: float | None = None
 
 
-def main(run_folder: Path, number: int) -> ExitCode:
-    """Make one attempt at a run and say how it ended.
+ALONE = World()
+"""The usual case: one process makes an attempt."""
+
+
+def main(run_folder: Path, number: int, world: World = ALONE) -> ExitCode:
+    """Make one attempt at a run, or compute with the process that makes it; say how it ended.
 
     Args:
         run_folder: the folder of the run.
         number: the attempt, whose folder and intent exist.
+        world: the processes that make it together; the first one keeps the records.
     """
     clock = system_clock()
     folder = RunFolder(run_folder.absolute())
@@ -67,18 +85,40 @@ def main(run_folder: Path, number: int) -> ExitCode:
     stop = StopFlag()
     stop.install()
     _configure_log(folder.run_id)
+    if not world.is_first:
+        return _followed(folder, attempt, world, stop)
     account = _Account(began=clock.seconds())
     started = clock.now()
     try:
-        _attempt(folder, attempt, account, clock=clock, stop=stop)
+        _attempt(folder, attempt, account, clock=clock, stop=stop, world=world)
         code, message = ExitCode.DONE, None
     except (Exception, SystemExit) as error:  # noqa: BLE001  (the edge: each is named and recorded)
         code, message = classify(error)
+        if code is ExitCode.STOPPED and stop.was_warned and _got_further(account):
+            code = ExitCode.WARNED
         _tell(error, code)
     _record_exit(attempt, account, code, message, started, clock)
     if account.lease:
         give_back(folder, account.lease)
     return code
+
+
+def _followed(folder: RunFolder, attempt: AttemptFolder, world: World, stop: StopFlag) -> ExitCode:
+    """Compute with the first process; only the log and the exit code tell how it ended."""
+    try:
+        return follow(folder, attempt, world, stop)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  (the edge: each is named)
+        code, _ = classify(error)
+        _tell(error, code)
+        return ExitCode.WARNED if code is ExitCode.STOPPED and stop.was_warned else code
+
+
+def _got_further(account: _Account) -> bool:
+    """Return whether this attempt's checkpoint is beyond the one it began with."""
+    reporter = account.reporter
+    if reporter is None or reporter.last is None:
+        return False
+    return reporter.last.step > (reporter.first_step or 0)
 
 
 def classify(error: BaseException) -> tuple[ExitCode, str]:
@@ -93,6 +133,7 @@ def _code_of(error: BaseException) -> ExitCode:
         (StoppedError, ExitCode.STOPPED),
         (DivergedError, ExitCode.DIVERGED),
         (LeaseHeldError, ExitCode.LEASE_HELD),
+        (NotReadyError, ExitCode.NOT_READY),
         (DataError, ExitCode.DATA),
         (RecordError, ExitCode.INPUT),
         (SweepError, ExitCode.CONFIG),
@@ -111,7 +152,13 @@ def _code_of(error: BaseException) -> ExitCode:
 
 
 def _attempt(
-    folder: RunFolder, attempt: AttemptFolder, account: _Account, *, clock: Clock, stop: StopFlag
+    folder: RunFolder,
+    attempt: AttemptFolder,
+    account: _Account,
+    *,
+    clock: Clock,
+    stop: StopFlag,
+    world: World,
 ) -> None:
     """Check the inputs, take the lease, run the stage, write the result."""
     record = read_run(folder)
@@ -120,16 +167,44 @@ def _attempt(
     if is_done(folder):
         _LOG.info("already done")
         return
+    _begin_life(attempt)
     inputs = Inputs(folder, record, intent)
     inputs.check()
     lease = Lease.of_this_process(intent.attempt, intent.token)
+    if intent.backend == CLUSTER:
+        wait_for_silence(folder, lease, clock.now, stop.wait)
+        _refuse_if_stopped(stop)
     take(folder, lease, clock.now())
     account.lease = lease
     write_environment(attempt, intent.execution)
-    _run_stage(inputs, attempt, account, lease, clock=clock, stop=stop)
+    with beating(folder, lease):
+        _run_stage(inputs, attempt, account, lease, clock=clock, stop=stop, world=world)
 
 
-def _run_stage(
+def _refuse_if_stopped(stop: StopFlag) -> None:
+    if stop.is_set:
+        raise StoppedError("stopped before the work began")
+
+
+def _begin_life(attempt: AttemptFolder) -> None:
+    """Set aside the end of an earlier life of this attempt's job, which the cluster started again.
+
+    Raises:
+        LeaseHeldError: if the launcher has closed the attempt meanwhile.
+    """
+    ending = read_exit(attempt)
+    if ending is None:
+        return
+    if ending.job_state is not None:
+        raise LeaseHeldError(
+            f"attempt {attempt.number} comes too late: it was closed as {ending.cause}",
+            str(attempt.exit),
+            "nothing to do: a newer attempt goes on with the run",
+        )
+    set_aside_exit(attempt)
+
+
+def _run_stage(  # noqa: PLR0913  (what one attempt is made of)
     inputs: Inputs,
     attempt: AttemptFolder,
     account: _Account,
@@ -137,6 +212,7 @@ def _run_stage(
     *,
     clock: Clock,
     stop: StopFlag,
+    world: World,
 ) -> None:
     """Call the stage's function and keep what it returns."""
     folder, record = inputs.folder, inputs.record
@@ -152,12 +228,12 @@ def _run_stage(
     result: StageResult | None = None
     try:
         result = function(
-            RunContext(inputs=inputs, reporter=reporter, tracker=tracker, stop=stop, world=World())
+            RunContext(inputs=inputs, reporter=reporter, tracker=tracker, stop=stop, world=world)
         )
         reporter.close()
-        check(folder, lease)
-        write_result(folder, result)
-        write_done(folder)
+        with guarded(folder, lease):
+            write_result(folder, result)
+            write_done(folder)
     finally:
         account.stage_ended = clock.seconds()
         reporter.close()

@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from orchestrator.plan.actions import Cause
+from orchestrator.plan.causes import Cause
 
 
 class ExitCode(IntEnum):
@@ -29,6 +29,11 @@ class ExitCode(IntEnum):
     """No space or quota left (EX_IOERR)."""
     STOPPED = 75
     """Asked to stop; left after a checkpoint. Try again (EX_TEMPFAIL)."""
+    WARNED = 76
+    """Warned that its time or place is nearly gone; left after a checkpoint that is further than
+    where it began. Its job is to be put back in the queue (no number of sysexits.h fits)."""
+    NOT_READY = 77
+    """A run that this one needs is not done (no number of sysexits.h fits)."""
     CONFIG = 78
     """A setting makes no sense, or the stage's function is not there (EX_CONFIG)."""
     DIVERGED = 80
@@ -44,6 +49,8 @@ CAUSES: dict[ExitCode, Cause] = {
     ExitCode.OUT_OF_MEMORY: Cause.OUT_OF_MEMORY,
     ExitCode.DISK_FULL: Cause.DISK_FULL,
     ExitCode.STOPPED: Cause.STOPPED,
+    ExitCode.WARNED: Cause.STOPPED,
+    ExitCode.NOT_READY: Cause.NOT_READY,
     ExitCode.CONFIG: Cause.CONFIG,
     ExitCode.DIVERGED: Cause.DIVERGED,
 }

@@ -7,7 +7,7 @@ that moment, never for the length of a run: locks on network file systems may no
 
 import fcntl
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,12 +21,16 @@ from orchestrator.store.layout import RunFolder
 from orchestrator.store.records import attempt_numbers
 from orchestrator.worker.process import host_name, own_start, process_start
 
-SILENCE = timedelta(minutes=15)
+SILENCE = timedelta(minutes=3)
 """After this long without a sign of life a holder on another machine counts as gone.
 
-An assumption: longer than the slowest step or batch of questions. Of a holder on this machine the
-process table is asked instead.
+Nine beats of `worker.heartbeat`, and longer than network file systems keep a stale time (a minute
+at most by default). Of a holder on this machine the process table is asked instead.
 """
+
+
+LOOK_SECONDS = 2.0
+"""Time between two looks at a silent holder."""
 
 
 class LeaseHeldError(LaunchError):
@@ -75,8 +79,36 @@ def is_alive(folder: RunFolder, lease: Lease, now: datetime) -> bool:
     """Return whether the holder of a lease still lives, as far as can be told."""
     if lease.host == host_name():
         return process_start(lease.pid) == lease.process_start
+    sign = last_sign(folder)
+    return sign is not None and now - sign < SILENCE
+
+
+def last_sign(folder: RunFolder) -> datetime | None:
+    """Return when the holder of a lease last gave a sign of life; None if it never did."""
     signs = [path.stat().st_mtime for path in (folder.lease, folder.progress) if path.exists()]
-    return bool(signs) and now - datetime.fromtimestamp(max(signs), UTC) < SILENCE
+    return datetime.fromtimestamp(max(signs), UTC) if signs else None
+
+
+def wait_for_silence(
+    folder: RunFolder, lease: Lease, now: Callable[[], datetime], sleep: Callable[[float], bool]
+) -> None:
+    """Wait while the holder on another machine may be dead, until it counts as gone or speaks.
+
+    A cluster starts a job again when its node no longer answers; the process there may be gone,
+    or go on.
+
+    Args:
+        folder: the run.
+        lease: what is to be taken afterwards.
+        now: tells the date.
+        sleep: waits for some seconds; returns whether to stop waiting.
+    """
+    heard = last_sign(folder)
+    while (holder := read_lease(folder)) and holder != lease and is_alive(folder, holder, now()):
+        if holder.host == lease.host or last_sign(folder) != heard:
+            return
+        if sleep(LOOK_SECONDS):
+            return
 
 
 def take(folder: RunFolder, lease: Lease, now: datetime) -> None:
@@ -101,6 +133,23 @@ def take(folder: RunFolder, lease: Lease, now: datetime) -> None:
                 "wait until it has ended, or ask it to stop: sweep launch STUDY.yaml --stop",
             )
         write_json(folder.lease, encode(lease))
+
+
+def break_lease(folder: RunFolder, lease: Lease) -> None:
+    """Take the run from a holder of whom the cluster has said that its processes are gone."""
+    give_back(folder, lease)
+
+
+@contextmanager
+def guarded(folder: RunFolder, lease: Lease) -> Generator[None]:
+    """Write the run's last records while nobody can take it over.
+
+    Raises:
+        LeaseHeldError: if it was taken over.
+    """
+    with _locked(folder):
+        check(folder, lease)
+        yield
 
 
 def check(folder: RunFolder, lease: Lease) -> None:

@@ -11,8 +11,11 @@ _PROC = Path("/proc")
 
 @cache
 def host_name() -> str:
-    """Return the name of this machine."""
-    return socket.gethostname()
+    """Return the name of this machine: in a job, the one that the cluster calls it by.
+
+    Nodes of a rehearsed cluster share one machine; by their own names they are told apart.
+    """
+    return os.environ.get("SLURMD_NODENAME") or socket.gethostname()
 
 
 def process_start(pid: int) -> str | None:

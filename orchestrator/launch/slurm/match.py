@@ -55,6 +55,10 @@ class Finding:
     """All that was found of it, oldest first; several after a requeue."""
     why: str
     """The reason, for people."""
+    queued: bool
+    """Whether the queue lists it."""
+    queue_told: bool
+    """Whether the queue answered in full: what it does not list is not in it."""
 
 
 class Jobs:
@@ -73,6 +77,7 @@ class Jobs:
         self._queue = _by_token(queue)
         self._accounts = _by_token(accounts)
         self._doubt = _doubt(queue, accounts)
+        self._queue_told = isinstance(queue, Told) and queue.complete
 
     def find(self, sought: Sought) -> Finding:
         """Look for one job. The queue knows better than the accounts, which lag behind it."""
@@ -86,11 +91,20 @@ class Jobs:
                 job=lives[-1],
                 lives=lives,
                 why=f"job {_name(lives[-1])} in {where}",
+                queued=bool(queued),
+                queue_told=self._queue_told,
             )
         doubt = self._doubt or self._not_asked(sought)
         presence = Presence.UNKNOWN if doubt else Presence.ABSENT
         why = doubt or "neither the queue nor the accounts know it"
-        return Finding(presence=presence, job=None, lives=(), why=why)
+        return Finding(
+            presence=presence,
+            job=None,
+            lives=(),
+            why=why,
+            queued=False,
+            queue_told=self._queue_told,
+        )
 
     def _not_asked(self, sought: Sought) -> str | None:
         """Return why sacct may have left a job out: it lists those never eligible by number only.

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
-from orchestrator.plan.actions import Cause, State
+from orchestrator.plan.causes import Cause
+from orchestrator.plan.observed import State
 from orchestrator.spec.slurm_site import Requeue
 
 RETURN_SECONDS = 300.0

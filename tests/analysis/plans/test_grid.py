@@ -13,7 +13,7 @@ from analysis.plans.canvas import MARGIN
 from analysis.plans.coverage import Coverage, coverage
 from analysis.plans.grid import SHEET, STATE_COLOURS, draw_grid
 from orchestrator.errors import PlanError
-from orchestrator.plan.actions import State
+from orchestrator.plan.observed import State
 from orchestrator.plan.plan import AxisValue, Plan, PlannedArm, PlannedRun
 
 MakeRun = Callable[..., Any]

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from orchestrator.cli.live import Bars, Lines, duration
 from orchestrator.launch.watcher import Overview, RunningRun
-from orchestrator.plan.actions import Cause, Observed, State
+from orchestrator.plan.causes import Cause
+from orchestrator.plan.observed import Observed, State
 from orchestrator.plan.plan import Plan
 from orchestrator.store.records import ProgressRecord
 from orchestrator.store.study_plan import load_plan

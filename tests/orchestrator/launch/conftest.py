@@ -20,7 +20,7 @@ from orchestrator.launch.loop import Loop, Outcome
 from orchestrator.launch.session import launch_study
 from orchestrator.launch.submit import Place
 from orchestrator.launch.watcher import Overview
-from orchestrator.plan.actions import Observed
+from orchestrator.plan.observed import Observed
 from orchestrator.plan.plan import Plan, PlannedRun
 from orchestrator.spec.execution import Execution
 from orchestrator.store.data_folder import ensure_made

@@ -14,7 +14,9 @@ import pytest
 from orchestrator.launch.backend import Backend
 from orchestrator.launch.states import Moment, observe
 from orchestrator.launch.submit import submit
-from orchestrator.plan.actions import Cause, Observed, State, Verb
+from orchestrator.plan.actions import Verb
+from orchestrator.plan.causes import Cause
+from orchestrator.plan.observed import Observed, State
 from orchestrator.plan.plan import Plan
 from orchestrator.store.layout import RunFolder
 

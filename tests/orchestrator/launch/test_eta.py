@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.launch.eta import eta_seconds
 from orchestrator.launch.usage import Timed, add_usage
-from orchestrator.plan.actions import Observed, State
+from orchestrator.plan.observed import Observed, State
 from orchestrator.store.usage import measured_throughput
 
 if TYPE_CHECKING:

@@ -16,7 +16,9 @@ from orchestrator.launch.config import Start
 from orchestrator.launch.lock import launch_lock, lock_holder
 from orchestrator.launch.session import end_other_launcher
 from orchestrator.launch.states import Moment, observe
-from orchestrator.plan.actions import Cause, State, Verb
+from orchestrator.plan.actions import Verb
+from orchestrator.plan.causes import Cause
+from orchestrator.plan.observed import State
 from orchestrator.store.records import (
     attempt_numbers,
     claim_study,
@@ -119,7 +121,7 @@ def test_a_full_disk_stops_all_submission_and_the_next_launch_goes_on(
     assert all_done(toy)
 
 
-def test_a_killed_worker_that_got_nowhere_is_left_for_the_next_launch(
+def test_a_worker_killed_twice_without_getting_further_is_left_for_the_next_launch(
     toy: "Toy", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing = toy.of_stage("evaluate")[0].run_id
@@ -129,7 +131,7 @@ def test_a_killed_worker_that_got_nowhere_is_left_for_the_next_launch(
     assert ending is not None
     assert (ending.code, ending.cause) == (-9, Cause.KILLED)
     assert ending.message == "killed by SIGKILL"
-    assert attempt_numbers(toy.folder.run(failing)) == (1,)
+    assert attempt_numbers(toy.folder.run(failing)) == (1, 2)
     assert [action.run_id for action in outcome.blocked] == [failing]
     monkeypatch.delenv("TOY_FAIL")
     assert toy.launch().finished == 1

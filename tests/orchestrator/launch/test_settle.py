@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.launch.settle import settle
-from orchestrator.plan.actions import Cause
+from orchestrator.plan.causes import Cause
 from orchestrator.store.layout import RunFolder
 from orchestrator.store.records import Exit, read_exit, write_exit
 

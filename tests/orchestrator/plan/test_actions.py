@@ -1,24 +1,19 @@
 """What a launch decides, from plans drawn by hand."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.plan.actions import (
-    INTERRUPTIONS,
-    SURROUNDINGS,
-    Action,
-    Cause,
-    Limits,
-    Observed,
-    State,
-    Verb,
-    decide,
-    halt_reason,
-)
+from orchestrator.plan.actions import Action, Verb, decide, halt_reason
 from orchestrator.plan.breaker import SAME_FAILURES
+from orchestrator.plan.causes import ANSWERS, Cause, Ending, Remedy, next_step
+from orchestrator.plan.going_on import INTERRUPTIONS, SURROUNDINGS
+from orchestrator.plan.limits import Limits
+from orchestrator.plan.observed import Observed, State, Wish
 from orchestrator.plan.plan import Axis, Cell, Cost, Plan, PlannedRun, Saving
 from orchestrator.spec.model import Encoder, VisionConfig
 from orchestrator.spec.optimizer import OptimizerConfig
@@ -87,8 +82,11 @@ def plan(*runs: PlannedRun) -> Plan:
     )
 
 
-def failed(cause: Cause, message: str = "it broke", **more: bool) -> Observed:
-    return Observed(state=State.FAILED, attempts=1, cause=cause, message=message, **more)
+def failed(
+    cause: Cause, message: str = "it broke", *, progressed: bool = False, earlier: bool = False
+) -> Observed:
+    seen = Observed(state=State.FAILED, attempts=1, cause=cause, message=message)
+    return replace(seen, progressed=progressed, earlier=earlier)
 
 
 def verdicts(
@@ -138,7 +136,7 @@ def test_a_run_without_a_place_of_its_own_is_not_done_for_finished_children() ->
     assert actions["helper"].verb is Verb.SKIP
 
 
-@pytest.mark.parametrize("cause", [c for c in Cause if c not in INTERRUPTIONS])
+@pytest.mark.parametrize("cause", [c for c in Cause if ANSWERS[c].remedy is Remedy.STOP])
 def test_a_failure_of_this_launch_blocks_it_and_all_below_it(cause: Cause) -> None:
     actions = verdicts(TRUNK, {"a": DONE, "b": failed(cause)})
     for name in ("b", "y", "ey"):
@@ -148,13 +146,111 @@ def test_a_failure_of_this_launch_blocks_it_and_all_below_it(cause: Cause) -> No
     assert actions["x"].verb is (Verb.WAIT if cause is Cause.DISK_FULL else Verb.SUBMIT)
 
 
-@pytest.mark.parametrize("cause", sorted(INTERRUPTIONS))
-def test_an_interruption_is_made_good_as_long_as_attempts_get_further(cause: Cause) -> None:
-    again = verdicts(TRUNK, {"a": failed(cause, progressed=True)})
-    stuck = verdicts(TRUNK, {"a": failed(cause)})
-    assert again["a"].verb is Verb.SUBMIT
-    assert cause.value in again["a"].reason
-    assert stuck["a"].verb is Verb.BLOCK
+ANSWERED = [c for c in Cause if ANSWERS[c].remedy is not Remedy.STOP]
+
+
+@pytest.mark.parametrize("cause", ANSWERED)
+def test_each_cause_is_answered_as_often_as_its_budget_says(cause: Cause) -> None:
+    for ends in range(1, ANSWERS[cause].budget + 2):
+        history = (Ending(cause=cause, progressed=False),) * ends
+        action = verdicts(TRUNK, {"a": replace(failed(cause), history=history)})["a"]
+        spent = ends > ANSWERS[cause].budget
+        assert action.verb is (Verb.BLOCK if spent else Verb.SUBMIT)
+        assert cause.value in action.reason
+        if not spent:
+            assert action.step == next_step(history)
+
+
+def test_an_interruption_is_made_good_without_end_as_long_as_attempts_get_further() -> None:
+    history = (Ending(cause=Cause.TIME_LIMIT, progressed=True),) * 50
+    seen = replace(failed(Cause.TIME_LIMIT, progressed=True), history=history)
+    assert verdicts(TRUNK, {"a": seen})["a"].verb is Verb.SUBMIT
+
+
+def test_an_answer_that_backs_off_waits_for_its_time() -> None:
+    ended = datetime(2026, 1, 1, tzinfo=UTC)
+    seen = {"a": replace(failed(Cause.NETWORK), ended=ended)}
+    wait = ANSWERS[Cause.NETWORK].wait_seconds
+
+    def at(seconds: float) -> Action:
+        now = ended + timedelta(seconds=seconds)
+        return verdicts(TRUNK, seen, Limits(slots=2, now=now))["a"]
+
+    early, late = at(wait - 10), at(wait)
+    assert (early.verb, early.wait_seconds) == (Verb.WAIT, 10)
+    assert late.verb is Verb.SUBMIT
+
+
+ROUND = Limits(slots=None, ahead=True, attended=False)
+
+
+def test_a_round_submits_the_whole_study_ahead_with_what_each_run_waits_for() -> None:
+    actions = verdicts(TRUNK, {}, ROUND)
+    assert {a.verb for a in actions.values()} == {Verb.SUBMIT}
+    assert {name: a.after for name, a in actions.items()} == {r.run_id: r.needs for r in TRUNK.runs}
+    names = list(actions)
+    assert all(names.index(n) < names.index(r.run_id) for r in TRUNK.runs for n in r.needs)
+
+
+def test_a_run_is_not_submitted_ahead_of_a_process_that_no_job_can_wait_for() -> None:
+    local = verdicts(TRUNK, {"a": RUNNING}, ROUND)
+    queued = verdicts(TRUNK, {"a": replace(RUNNING, waitable=True)}, ROUND)
+    assert local["b"].verb is local["ey"].verb is Verb.WAIT
+    assert queued["b"].after == ("a",)
+    assert queued["ey"].after == ("y",)
+
+
+def test_nothing_is_submitted_ahead_of_what_is_blocked_unknown_or_waits() -> None:
+    ended = datetime(2026, 1, 1, tzinfo=UTC)
+    held = {
+        "blocked": failed(Cause.BUG),
+        "unknown": Observed(state=State.UNKNOWN),
+        "waits": replace(failed(Cause.NETWORK), ended=ended),
+    }
+    for seen in held.values():
+        actions = verdicts(TRUNK, {"a": seen}, replace(ROUND, now=ended))
+        assert Verb.SUBMIT not in {a.verb for a in actions.values()}
+
+
+def test_a_cut_by_slots_never_separates_a_run_from_what_it_waits_for() -> None:
+    for slots in range(len(TRUNK.runs)):
+        actions = verdicts(TRUNK, {}, replace(ROUND, slots=slots))
+        sent = {name for name, a in actions.items() if a.verb is Verb.SUBMIT}
+        assert len(sent) == slots
+        assert all(need in sent for name in sent for need in actions[name].after)
+
+
+def test_rounds_by_themselves_do_not_renew_budgets_but_a_person_does() -> None:
+    spent = (Ending(cause=Cause.KILLED, progressed=False),) * 5
+    seen = {"a": replace(failed(Cause.KILLED, earlier=True), history=spent)}
+    assert verdicts(TRUNK, seen, ROUND)["a"].verb is Verb.BLOCK
+    assert verdicts(TRUNK, seen, replace(ROUND, retry=True))["a"].verb is Verb.SUBMIT
+    assert verdicts(TRUNK, seen)["a"].verb is Verb.SUBMIT
+
+
+def test_what_memory_taught_is_kept_when_a_person_goes_on() -> None:
+    history = (Ending(cause=Cause.GPU_MEMORY, progressed=False),) * 2
+    seen = {"a": replace(failed(Cause.GPU_MEMORY, earlier=True), history=history)}
+    step = verdicts(TRUNK, seen, Limits(slots=1, retry=True))["a"].step
+    assert step is not None
+    assert step.halvings == 2
+
+
+def test_wishes_of_a_person_are_obeyed() -> None:
+    paused = verdicts(TRUNK, {"a": replace(PLANNED, wish=Wish.PAUSE)})
+    assert paused["a"].verb is paused["b"].verb is Verb.WAIT
+    cancelled = verdicts(TRUNK, {"a": replace(PLANNED, wish=Wish.CANCEL)})
+    assert cancelled["a"].verb is Verb.BLOCK
+    assert cancelled["ey"].blocker == "a"
+    running = verdicts(TRUNK, {"a": replace(RUNNING, wish=Wish.CANCEL)})
+    assert running["a"].verb is Verb.CANCEL
+    assert verdicts(TRUNK, {"a": replace(RUNNING, wish=Wish.PAUSE)})["a"].verb is Verb.WAIT
+
+
+def test_a_job_that_can_never_start_is_cancelled() -> None:
+    stuck = replace(RUNNING, state=State.QUEUED, waitable=True, stuck=True)
+    actions = verdicts(TRUNK, {"a": failed(Cause.BUG), "b": stuck}, ROUND)
+    assert actions["b"].verb is Verb.CANCEL
 
 
 @pytest.mark.parametrize("cause", list(Cause))
@@ -162,7 +258,7 @@ def test_failures_of_earlier_launches(cause: Cause) -> None:
     seen = {"a": failed(cause, earlier=True)}
     plain = verdicts(TRUNK, seen)["a"]
     asked = verdicts(TRUNK, seen, Limits(slots=1, retry=True))["a"]
-    goes_on = cause in SURROUNDINGS or cause is Cause.LEASE_HELD
+    goes_on = cause in SURROUNDINGS
     assert plain.verb is (Verb.SUBMIT if goes_on else Verb.BLOCK)
     assert asked.verb is (Verb.BLOCK if cause is Cause.DAMAGED else Verb.SUBMIT)
     if plain.verb is Verb.BLOCK and cause is not Cause.DAMAGED:

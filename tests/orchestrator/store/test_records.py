@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import RecordError
-from orchestrator.plan.actions import Cause
+from orchestrator.plan.causes import Cause
 from orchestrator.plan.plan import Axis
 from orchestrator.spec.execution import Execution
 from orchestrator.spec.identity import run_id

@@ -131,7 +131,7 @@ def test_the_stage_sees_its_data_and_only_the_runs_it_needs(bench: "Bench") -> N
 
 def test_a_parent_that_is_not_done_keeps_the_child_from_running(bench: "Bench") -> None:
     bench.needs = ("111111111111",)
-    assert bench.attempt() == ExitCode.INPUT
+    assert bench.attempt() == ExitCode.NOT_READY
     parent = RunFolder(bench.folder.path.with_name("111111111111"))
     parent.path.mkdir()
     parent.result.write_text("{}")

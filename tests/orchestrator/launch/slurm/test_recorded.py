@@ -21,7 +21,7 @@ from orchestrator.launch.slurm.jobs import SlurmJob
 from orchestrator.launch.slurm.match import Finding, Jobs, Presence, Sought
 from orchestrator.launch.slurm.states import Standing, full_name, read_state
 from orchestrator.launch.triage import triage
-from orchestrator.plan.actions import Cause
+from orchestrator.plan.causes import Cause
 from orchestrator.spec.slurm_site import Requeue
 
 OURS = Path(__file__).parent / "recorded"

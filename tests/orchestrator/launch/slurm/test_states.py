@@ -11,7 +11,8 @@ from orchestrator.launch.slurm.states import (
     full_name,
     read_state,
 )
-from orchestrator.plan.actions import Cause, State
+from orchestrator.plan.causes import Cause
+from orchestrator.plan.observed import State
 from orchestrator.spec.slurm_site import Requeue
 
 # From squeue(1), section JOB STATE CODES, and sacct(1): short form, long form.

@@ -1,0 +1,101 @@
+"""`sweep launch --profile`: submit a study to a Slurm cluster."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import typer
+
+from orchestrator.cli.launch_words import conclude, print_actions
+from orchestrator.cli.live import open_display
+from orchestrator.errors import ConfigError
+from orchestrator.launch.config import LaunchConfig
+from orchestrator.launch.interrupt import interruptible
+from orchestrator.launch.slurm.cluster import Cluster
+from orchestrator.launch.slurm.real import RealSlurm
+from orchestrator.launch.slurm.session import launch_on_cluster, preview_on_cluster
+from orchestrator.plan.plan import Plan
+from orchestrator.spec.profile import Profile
+from orchestrator.spec.slurm_site import SlurmSite
+from orchestrator.store.data_folder import ensure_made
+from orchestrator.store.layout import StudyFolder
+from orchestrator.store.profile_file import load_profile
+from orchestrator.store.study_file import load_study
+from orchestrator.store.study_plan import machine_of, plan_for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What is launched, and where."""
+
+    study: Path
+    """The YAML file."""
+    results: Path
+    """Folder of results folders."""
+    profile: str
+    """Name or file of the cluster's profile."""
+    config: LaunchConfig
+    """How runs execute."""
+
+
+def launch_study_on(
+    target: Target, overrides: tuple[str, ...], *, dry_run: bool, stay: bool, snapshot: bool
+) -> None:
+    """Submit a study to a cluster; print what happened, or with `dry_run` what would."""
+    study = load_study(target.study, overrides)
+    plan = plan_for(study, machine_of(study, target.results, target.profile), target.study)
+    profile, site = _site(target.profile)
+    config = target.config
+    if site.data_root is not None:
+        config = replace(config, data_root=Path(site.data_root))
+    folder = StudyFolder(target.results.absolute() / plan.study)
+    cluster = _cluster(plan, folder, profile, site, config)
+    if dry_run:
+        preview = preview_on_cluster(plan, cluster)
+        for composed in preview.submissions:
+            typer.echo(f"# sbatch {composed.folder.script}\n{composed.script}")
+        print_actions(plan, preview.actions)
+        return
+    display = open_display()
+    display.open()
+    try:
+        outcome = launch_on_cluster(
+            plan, cluster, display, prepare=_maker(plan, config), leaving=interruptible(), stay=stay
+        )
+    finally:
+        display.close()
+    conclude(plan, folder, outcome)
+
+
+def _cluster(
+    plan: Plan, folder: StudyFolder, profile: Profile, site: SlurmSite, config: LaunchConfig
+) -> Cluster:
+    return Cluster(
+        study=plan.study,
+        folder=folder,
+        profile=profile,
+        site=site,
+        scheduler=RealSlurm(site),
+        config=config,
+        python=site.python or sys.executable,
+        code=None,
+    )
+
+
+def _site(name: str) -> tuple[Profile, SlurmSite]:
+    profile = load_profile(name)
+    if profile.slurm is None:
+        raise ConfigError(
+            f"the profile {profile.profile} says nothing of Slurm",
+            f"profile {name}: slurm",
+            "add a section `slurm:`, or launch without --profile on this machine",
+        )
+    return profile, profile.slurm
+
+
+def _maker(plan: Plan, config: LaunchConfig) -> Callable[[], None]:
+    def prepare() -> None:
+        ensure_made(plan, config.data_root, lambda line: print(line, file=sys.stderr))
+
+    return prepare

@@ -1,0 +1,32 @@
+"""Where a study's jobs go: its folder, the cluster, what they run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.launch.config import LaunchConfig
+from orchestrator.launch.slurm.scheduler import Scheduler
+from orchestrator.spec.profile import Profile
+from orchestrator.spec.slurm_site import SlurmSite
+from orchestrator.store.layout import StudyFolder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """Where a study's jobs go."""
+
+    study: str
+    """Name of the study."""
+    folder: StudyFolder
+    """Its results, on a file system of all nodes."""
+    profile: Profile
+    """The cluster."""
+    site: SlurmSite
+    """Its Slurm; the profile's own."""
+    scheduler: Scheduler
+    """What is asked."""
+    config: LaunchConfig
+    """How runs execute."""
+    python: str
+    """The interpreter of jobs."""
+    code: Path | None
+    """Folder of the code that jobs run; None for what is installed when they start."""

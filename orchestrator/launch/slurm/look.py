@@ -1,0 +1,202 @@
+"""Find out where each run stands that a cluster has: one squeue, and one sacct if it is needed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.errors import RecordError
+from orchestrator.launch.open_attempts import OpenAttempt, Seen, open_attempt, write_seen
+from orchestrator.launch.slurm.answers import Answer, Silence, Told, Unanswered
+from orchestrator.launch.slurm.closing import close
+from orchestrator.launch.slurm.cluster import Cluster
+from orchestrator.launch.slurm.ids import JobTask
+from orchestrator.launch.slurm.jobs import SlurmJob
+from orchestrator.launch.slurm.judge import Look, Verdict, judge
+from orchestrator.launch.slurm.match import Finding, Jobs, Presence, Sought
+from orchestrator.launch.slurm.states import Standing, read_state
+from orchestrator.launch.states import Moment, damaged, observe_run
+from orchestrator.plan.observed import Observed, State
+from orchestrator.plan.plan import Plan
+from orchestrator.spec.slurm_site import Requeue
+from orchestrator.store.layout import RunFolder, StudyFolder
+from orchestrator.store.records import attempt_numbers, is_done, timestamp
+from orchestrator.store.submissions import read_number
+from orchestrator.store.wishes import read_wish
+from orchestrator.worker.lease import is_alive, read_lease
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """Where every run stands, and which jobs make those under way."""
+
+    observed: dict[str, Observed]
+    """Every run of the plan."""
+    jobs: dict[str, JobTask]
+    """Jobs of runs under way."""
+    placed: dict[str, JobTask]
+    """Those that other jobs can be told to wait for."""
+    newest: dict[str, int]
+    """The newest attempt at each run, where there is one."""
+    others: int
+    """The user's waiting and running jobs that are not this study's."""
+    silence: str | None
+    """Why Slurm could not be asked; None if it answered."""
+
+
+def look(cluster: Cluster, plan: Plan, moment: Moment, *, write: bool) -> Picture:
+    """Find out where every run of a plan stands.
+
+    Args:
+        cluster: where its jobs are.
+        plan: the runs.
+        moment: the present, and since when ends are new.
+        write: whether attempts whose jobs have ended are closed; else nothing is written.
+    """
+    return _Eyes(cluster, moment, write=write).look(plan)
+
+
+class _Eyes:
+    def __init__(self, cluster: Cluster, moment: Moment, *, write: bool) -> None:
+        self._cluster = cluster
+        self._moment = moment
+        self._write = write
+        self._numbers: dict[str, int | None] = {}
+
+    def look(self, plan: Plan) -> Picture:
+        folder = self._cluster.folder
+        observed, attempts, newest = self._files(folder, plan)
+        queue = self._cluster.scheduler.queue()
+        accounts = self._accounts(queue, list(attempts.values()))
+        jobs = Jobs(queue, accounts[0], accounts[1])
+        found: dict[str, JobTask] = {}
+        for name, attempt in attempts.items():
+            finding = jobs.find(self._sought(attempt))
+            observed[name] = self._judged(attempt, finding)
+            if finding.job is not None and finding.queued and _has_life(finding.job):
+                found[name] = finding.job.task
+        return Picture(
+            observed=observed,
+            jobs=found,
+            placed={name: job for name, job in found.items() if observed[name].waitable},
+            newest=newest,
+            others=max(0, _waiting(queue) - len(found)),
+            silence=queue.reason if isinstance(queue, Unanswered) else None,
+        )
+
+    def _files(
+        self, folder: StudyFolder, plan: Plan
+    ) -> tuple[dict[str, Observed], dict[str, OpenAttempt], dict[str, int]]:
+        """Read the run folders: what they settle by themselves, and what Slurm has to be asked."""
+        observed: dict[str, Observed] = {}
+        attempts: dict[str, OpenAttempt] = {}
+        newest: dict[str, int] = {}
+        try:
+            there = {path.name for path in folder.runs.iterdir()}
+        except FileNotFoundError:
+            there = set[str]()
+        for run in plan.runs:
+            name = run.run_id
+            if name not in there:
+                observed[name] = Observed(state=State.PLANNED)
+                continue
+            observed[name] = observe_run(folder.run(name), self._moment)
+            newest[name] = max(attempt_numbers(folder.run(name)), default=0)
+            attempt = self._open(folder.run(name), observed[name])
+            if isinstance(attempt, OpenAttempt):
+                attempts[name] = attempt
+            elif attempt is not None:
+                observed[name] = attempt
+        return observed, attempts, newest
+
+    def _open(self, run: RunFolder, seen: Observed) -> OpenAttempt | Observed | None:
+        if seen.state in (State.DONE, State.PLANNED) or seen.cause is not None:
+            return None
+        try:
+            return open_attempt(run)
+        except RecordError as error:
+            return damaged(error)
+
+    def _accounts(
+        self, queue: Answer, attempts: Sequence[OpenAttempt]
+    ) -> tuple[Answer, tuple[int, ...]]:
+        """Ask sacct about attempts that the queue does not show alive; return what was asked."""
+        unseen = Jobs(queue, _NOT_ASKED)
+        doubtful = [a for a in attempts if not _is_live(unseen.find(self._sought(a)))]
+        if not doubtful or isinstance(queue, Unanswered):
+            return _NOT_ASKED, ()
+        known = [self._sought(attempt).number for attempt in doubtful]
+        numbers = tuple(sorted({n for n in known if n is not None})) if None not in known else ()
+        since = min(attempt.written for attempt in doubtful)
+        return self._cluster.scheduler.accounts(since, numbers), numbers
+
+    def _sought(self, attempt: OpenAttempt) -> Sought:
+        intent = attempt.intent
+        if intent.token not in self._numbers:
+            try:
+                number = read_number(self._cluster.folder.submission(intent.token))
+            except RecordError:
+                number = None
+            self._numbers[intent.token] = number
+        return Sought(
+            token=intent.token,
+            task=intent.task,
+            number=self._numbers[intent.token],
+            written=attempt.written,
+        )
+
+    def _judged(self, attempt: OpenAttempt, finding: Finding) -> Observed:
+        try:
+            return self._observed(attempt, finding)
+        except RecordError as error:
+            return damaged(error)
+
+    def _observed(self, attempt: OpenAttempt, finding: Finding) -> Observed:
+        folder, moment = attempt.folder, self._moment
+        lease = read_lease(folder)
+        alive = lease is not None and is_alive(folder, lease, moment.now)
+        requeue = self._cluster.site.requeue
+        verdict = judge(attempt, finding, Look(now=moment.now, requeue=requeue, is_alive=alive))
+        if self._write:
+            self._remember(attempt, verdict)
+        if verdict.is_over and self._write:
+            self._close(attempt, finding, verdict)
+            return observe_run(folder, moment)
+        wished = read_wish(folder)
+        return Observed(
+            state=State.UNKNOWN if verdict.is_over else verdict.state,
+            attempts=attempt.number,
+            message="its job has ended; the next launch closes it"
+            if verdict.is_over
+            else verdict.message,
+            wish=wished.wish if wished else None,
+            waitable=_is_live(finding) and finding.queued and not verdict.stuck,
+            stuck=verdict.stuck,
+        )
+
+    def _remember(self, attempt: OpenAttempt, verdict: Verdict) -> None:
+        if verdict.watch and (attempt.seen is None or attempt.seen.word != verdict.word):
+            since = timestamp(self._moment.now)
+            write_seen(attempt.attempt, Seen(word=verdict.word, since=since))
+
+    def _close(self, attempt: OpenAttempt, finding: Finding, verdict: Verdict) -> None:
+        if is_done(attempt.folder):  # it finished while we looked
+            return
+        submission = self._cluster.folder.submission(attempt.intent.token)
+        close(attempt, finding.job, verdict, submission, self._moment.now)
+
+
+_NOT_ASKED = Unanswered(silence=Silence.FAILED, reason="it was not asked")
+
+
+def _is_live(finding: Finding) -> bool:
+    if finding.presence is not Presence.FOUND or finding.job is None:
+        return False
+    return _has_life(finding.job)
+
+
+def _has_life(job: SlurmJob) -> bool:
+    return read_state(job.word, Requeue.REQUEUE).standing is Standing.LIVE
+
+
+def _waiting(queue: Answer) -> int:
+    """Count the jobs of a user that wait or run."""
+    return sum(map(_has_life, queue.jobs)) if isinstance(queue, Told) else 0

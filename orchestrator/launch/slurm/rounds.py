@@ -1,0 +1,277 @@
+"""Rounds over a cluster: look, decide, apply. One is safe to repeat, and to end at any write.
+
+A round submits all that can be submitted, also what waits for jobs under way, so that nobody has
+to stay. Later rounds close what has ended and answer failures.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from orchestrator.errors import LaunchError, RecordError
+from orchestrator.launch.eta import eta_seconds
+from orchestrator.launch.loop import Outcome
+from orchestrator.launch.open_attempts import OpenAttempt, open_attempt
+from orchestrator.launch.slurm.arrays import Batch, next_batches
+from orchestrator.launch.slurm.asks import asks_for
+from orchestrator.launch.slurm.cluster import Cluster
+from orchestrator.launch.slurm.handing import Handed, Wanted, hand_over
+from orchestrator.launch.slurm.ids import JobTask
+from orchestrator.launch.slurm.look import Picture, look
+from orchestrator.launch.slurm.pace import Pace
+from orchestrator.launch.slurm.scheduler import Reply, SlurmLimits
+from orchestrator.launch.states import Moment, progress_of, seconds_of
+from orchestrator.launch.usage import Timed, add_usage
+from orchestrator.launch.watcher import Overview, RunningRun, Watcher
+from orchestrator.plan.actions import Action, Verb, decide, halt_reason
+from orchestrator.plan.causes import Cause
+from orchestrator.plan.limits import Limits
+from orchestrator.plan.observed import LIVE, Observed, State
+from orchestrator.plan.plan import Plan
+from orchestrator.store.records import Exit, read_exit, timestamp, write_exit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How rounds tell the time."""
+
+    now: Callable[[], datetime]
+    """The date."""
+    seconds: Callable[[], float] = time.monotonic
+    """A time that never goes back."""
+    sleep: Callable[[float], bool]
+    """Waits for some seconds; returns whether to leave."""
+
+
+@dataclass(slots=True)
+class _Told:
+    """What was told to the watcher already."""
+
+    done: set[str] = field(default_factory=set[str])
+    failed: dict[str, int] = field(default_factory=dict[str, int])
+
+
+class Rounds:
+    """One launch of one study on a cluster. The launch lock is held by the caller."""
+
+    def __init__(self, plan: Plan, cluster: Cluster, watcher: Watcher, timing: Timing) -> None:
+        """Look at everything; submit nothing yet.
+
+        Args:
+            plan: the runs.
+            cluster: where they go.
+            watcher: is told what happens.
+            timing: tells the time.
+        """
+        self._plan = plan
+        self._runs = {run.run_id: run for run in plan.runs}
+        self._cluster = cluster
+        self._watcher = watcher
+        self._timing = timing
+        self._since = timing.now()
+        self._began = timing.seconds()
+        self._pace = Pace(cluster.site.sbatch_per_minute, timing.seconds, timing.sleep)
+        self._limits = cluster.scheduler.limits()
+        self._picture = self._look()
+        done = {n for n, seen in self._picture.observed.items() if seen.state is State.DONE}
+        self._told = _Told(done=done)
+        self._timed: list[Timed] = []
+        self._finished = 0
+
+    def has_work(self) -> bool:
+        """Return whether anything is to be submitted."""
+        return any(action.verb is Verb.SUBMIT for action in self._decide())
+
+    def run(self, interrupted: Callable[[], bool], *, stay: bool) -> Outcome:
+        """Make one round, or go on until nothing is left to do, or until told to leave.
+
+        Args:
+            interrupted: whether to leave now; nothing is cancelled then.
+            stay: whether to go on after the first round.
+
+        Raises:
+            LaunchError: if Slurm refuses a script for good, or the disk is full.
+        """
+        try:
+            while not interrupted():
+                actions = self._decide()
+                self._apply(actions, interrupted)
+                self._tell()
+                if not stay or not self._is_going_on(actions):
+                    break
+                if self._timing.sleep(self._cluster.site.poll_seconds):
+                    break
+                self._picture = self._look()
+        finally:
+            add_usage(self._cluster.folder, self._timed)
+        return Outcome(
+            actions=self._decide(),
+            observed=self._picture.observed,
+            finished=self._finished,
+            seconds=self._timing.seconds() - self._began,
+            interrupted=interrupted(),
+            halted=halt_reason(self._picture.observed, self._limits_now()),
+        )
+
+    def _look(self) -> Picture:
+        moment = Moment(now=self._timing.now(), since=self._since)
+        return look(self._cluster, self._plan, moment, write=True)
+
+    def _decide(self) -> tuple[Action, ...]:
+        return decide(self._plan, self._picture.observed, self._limits_now())
+
+    def _limits_now(self) -> Limits:
+        return limits_now(self._cluster, self._limits, self._picture, self._timing.now())
+
+    def _is_going_on(self, actions: Sequence[Action]) -> bool:
+        if any(action.wait_seconds is not None for action in actions):
+            return True
+        return self._picture.silence is not None or any(
+            seen.state in LIVE or (seen.state is State.UNKNOWN and seen.cause is None)
+            for seen in self._picture.observed.values()
+        )
+
+    def _apply(self, actions: Sequence[Action], interrupted: Callable[[], bool]) -> None:
+        self._cancel([action for action in actions if action.verb is Verb.CANCEL])
+        if self._picture.silence is None:
+            self._submit([a for a in actions if a.verb is Verb.SUBMIT], interrupted)
+
+    def _cancel(self, actions: Sequence[Action]) -> None:
+        """End jobs: those that can never start, and those a person wants to end."""
+        waiting: list[JobTask] = []
+        running: list[JobTask] = []
+        for action in actions:
+            seen = self._picture.observed[action.run_id]
+            job = self._picture.jobs.get(action.run_id)
+            if job is None:
+                continue
+            if seen.stuck:
+                self._close_stuck(action.run_id)
+            (running if seen.state is State.RUNNING else waiting).append(job)
+        if waiting:
+            self._cluster.scheduler.cancel(waiting)
+        if running:
+            self._cluster.scheduler.ask_to_leave(running)
+
+    def _close_stuck(self, run_id: str) -> None:
+        """Say why an attempt never started, before its job is cancelled."""
+        try:
+            attempt = open_attempt(self._cluster.folder.run(run_id))
+            if attempt is not None and read_exit(attempt.attempt) is None:
+                write_exit(attempt.attempt, not_ready(attempt, self._timing.now()))
+        except RecordError:  # the next look names what is damaged
+            return
+
+    def _submit(self, actions: Sequence[Action], interrupted: Callable[[], bool]) -> None:
+        """Submit in waves: runs whose parents' jobs are known, then those that wait for them."""
+        config, profile = self._cluster.config, self._cluster.profile
+        left = asks_for(self._plan, actions, profile, config.execution.device)
+        wanted = {
+            action.run_id: Wanted(
+                run=self._runs[action.run_id],
+                newest=self._picture.newest.get(action.run_id, 0),
+                step=action.step,
+            )
+            for action in actions
+        }
+        placed = dict(self._picture.placed)
+        while left:
+            ready = [ask for ask in left if all(name in placed for name in ask.after)]
+            left = [ask for ask in left if any(name not in placed for name in ask.after)]
+            for batch in next_batches(ready, placed, self._limits.max_array_size):
+                if interrupted() or not self._pace.wait():
+                    return
+                handed = self._hand_over(batch, wanted)
+                placed.update(handed.placed)
+                if handed.submitted.reply is Reply.FULL:
+                    return  # the rest waits for the next round
+            if not ready:
+                return  # what is left waits for jobs that are not known
+
+    def _hand_over(self, batch: Batch, wanted: dict[str, Wanted]) -> Handed:
+        handed = hand_over(self._cluster, batch, wanted, self._timing.now())
+        if handed.submitted.reply is Reply.REFUSED:
+            raise LaunchError(
+                f"Slurm refuses a job: {handed.submitted.words}",
+                f"profile {self._cluster.profile.profile}",
+                f"see sweep doctor --profile {self._cluster.profile.profile}; jobs under way go on",
+            )
+        for name, attempt in handed.attempts.items():
+            self._picture.observed[name] = Observed(
+                state=State.SUBMITTED,
+                attempts=attempt,
+                waitable=name in handed.placed,
+                message=None if name in handed.placed else handed.submitted.words,
+            )
+            self._watcher.started(self._runs[name], attempt)
+        return handed
+
+    def _tell(self) -> None:
+        """Tell the watcher what has ended since the last round, and where everything stands."""
+        for name, seen in self._picture.observed.items():
+            run = self._runs[name]
+            if seen.state is State.DONE and name not in self._told.done:
+                self._told.done.add(name)
+                self._finished += 1
+                seconds = seconds_of(self._cluster.folder.run(name))
+                self._timed.append(Timed(run=run, seconds=seconds))
+                self._watcher.ended(run, seen, seconds)
+            elif seen.state is State.FAILED and self._told.failed.get(name) != seen.attempts:
+                self._told.failed[name] = seen.attempts
+                if not seen.earlier:
+                    self._watcher.ended(run, seen, seconds_of(self._cluster.folder.run(name)))
+        self._watcher.look(self._overview())
+
+    def _overview(self) -> Overview:
+        observed = self._picture.observed
+        running = tuple(
+            RunningRun(
+                run=self._runs[name],
+                state=seen.state,
+                progress=progress_of(self._cluster.folder.run(name)),
+            )
+            for name, seen in observed.items()
+            if seen.state in LIVE
+        )
+        shares = {r.run.run_id: r.share for r in running}
+        return Overview(
+            plan=self._plan,
+            observed=observed,
+            running=running,
+            finished=self._finished,
+            seconds=self._timing.seconds() - self._began,
+            eta_seconds=eta_seconds(self._plan, observed, shares, tuple(self._timed), None),
+        )
+
+
+def limits_now(cluster: Cluster, limits: SlurmLimits, picture: Picture, now: datetime) -> Limits:
+    """Return what a round may do."""
+    slots = None
+    if limits.max_submitted is not None:
+        slots = max(0, limits.max_submitted - picture.others)
+    return Limits(
+        slots=slots,
+        retry=cluster.config.retry,
+        stop=cluster.config.stop,
+        ahead=True,
+        attended=False,
+        now=now,
+    )
+
+
+def not_ready(attempt: OpenAttempt, now: datetime) -> Exit:
+    """Return the end of an attempt whose job can never start."""
+    return Exit(
+        token=attempt.intent.token,
+        code=None,
+        cause=Cause.NOT_READY,
+        message="a job that it waits for has failed",
+        started=attempt.intent.time,
+        ended=timestamp(now),
+        seconds=0.0,
+        device=attempt.intent.execution.device.value,
+        step=None,
+        steps_per_second=None,
+        peak_memory_mib=None,
+    )

@@ -1,0 +1,44 @@
+"""What a person wants of a run: `wish.json`, written by the command line, read by launches."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from orchestrator.errors import ConfigError, RecordError
+from orchestrator.plan.observed import Wish
+from orchestrator.spec.codec import decode, encode
+from orchestrator.store.files import read_json, write_json
+from orchestrator.store.layout import RunFolder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wished:
+    """A wish and its time."""
+
+    wish: Wish
+    """What is wanted."""
+    time: str
+    """Since when, ISO 8601 in UTC: ends of attempts before it are forgiven by `go`."""
+
+    @property
+    def since(self) -> datetime:
+        """The time."""
+        return datetime.fromisoformat(self.time)
+
+
+def write_wish(folder: RunFolder, wished: Wished) -> None:
+    """Write `wish.json`; an earlier wish is gone then."""
+    write_json(folder.wish, encode(wished))
+
+
+def read_wish(folder: RunFolder) -> Wished | None:
+    """Read `wish.json`; None if nobody ever wished anything.
+
+    Raises:
+        RecordError: if it is damaged.
+    """
+    if not folder.wish.exists():
+        return None
+    try:
+        return decode(Wished, read_json(folder.wish))
+    except ConfigError as error:
+        raise RecordError(error.what, f"{folder.wish}: {error.where}", "remove it") from error
