@@ -37,6 +37,12 @@ class Evidence:
         codes = [step.code for step in self.steps if step.name.isdecimal() and step.code]
         return self.code or next(iter(codes), self.code)
 
+    @property
+    def worker_signal(self) -> int | None:
+        """The signal that ended the job, or its first step: `srun` then leaves with its number."""
+        signals = [step.signal for step in self.steps if step.name.isdecimal() and step.signal]
+        return self.signal or next(iter(signals), None)
+
 
 def slurm_evidence(job: SlurmJob, ending: Exit | None, logs: Sequence[bytes]) -> Evidence:
     """Gather what is left of an attempt under Slurm.

@@ -7,7 +7,7 @@ cause counts and not what it brought about; a signal; else unknown.
 
 import signal as signals
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.launch.evidence import Evidence
 from orchestrator.launch.exception_signs import sign_of
@@ -15,6 +15,7 @@ from orchestrator.launch.line_signs import first_notice, line_signs, notice_in
 from orchestrator.launch.log_signs import Sign, Weight
 from orchestrator.launch.log_tail import clean_lines
 from orchestrator.launch.slurm.states import read_state
+from orchestrator.launch.srun_words import end_told
 from orchestrator.launch.tracebacks import raised_in
 from orchestrator.plan.causes import Cause
 from orchestrator.spec.slurm_site import Requeue
@@ -46,6 +47,8 @@ class Verdict:
 def triage(evidence: Evidence) -> Verdict:
     """Say why an attempt ended without a result."""
     logs = tuple(clean_lines(log) for log in evidence.logs)
+    if evidence.state is not None and evidence.worker_signal is None:
+        evidence = _with_words_of_srun(evidence, logs)
     scheduled = _scheduled(evidence)
     for verdict in (
         _memory_killer(evidence),
@@ -61,6 +64,14 @@ def triage(evidence: Evidence) -> Verdict:
         if verdict is not None:
             return verdict
     return Verdict(cause=Cause.UNKNOWN, why=_nothing(evidence))
+
+
+def _with_words_of_srun(evidence: Evidence, logs: Sequence[Sequence[str]]) -> Evidence:
+    """Add what srun printed where accounts do not tell; it leaves with a signal's number."""
+    code, signal = end_told(logs)
+    if signal is not None and evidence.code in (None, 0, signal, 128 + signal):
+        return replace(evidence, signal=signal)
+    return evidence if evidence.code else replace(evidence, code=code or evidence.code)
 
 
 def _memory_killer(evidence: Evidence) -> Verdict | None:
@@ -254,8 +265,8 @@ def _signalled(evidence: Evidence) -> Verdict | None:
 
 def _signal_number(evidence: Evidence) -> int | None:
     """Return the signal, also from a code that a shell made of it (128 and more)."""
-    if evidence.signal:
-        return evidence.signal
+    if evidence.worker_signal:
+        return evidence.worker_signal
     code = evidence.code or 0
     if code < 0:
         return -code

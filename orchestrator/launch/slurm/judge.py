@@ -93,6 +93,8 @@ def _found(attempt: OpenAttempt, finding: Finding, job: SlurmJob, look: Look) ->
     if reading.wait_seconds:
         wait = timedelta(seconds=reading.wait_seconds)
         return _wait(attempt, reading.word, wait, look)
+    if attempt.exit is None and not finding.is_recorded:
+        return _wait(attempt, reading.word, LAG, look)
     return _over(reading.word, sure=True)
 
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from orchestrator.launch.slurm.answers import Answer, Silence, Told, Unanswered
 from orchestrator.launch.slurm.jobs import SlurmJob
+from orchestrator.launch.slurm.states import full_name
 
 CLOCK_SKEW = timedelta(minutes=2)
 """How far the clocks of the launcher and the controller may lie apart. An assumption."""
@@ -59,6 +60,8 @@ class Finding:
     """Whether the queue lists it."""
     queue_told: bool
     """Whether the queue answered in full: what it does not list is not in it."""
+    is_recorded: bool
+    """Whether the accounts know its exit code, or the cluster keeps none."""
 
 
 class Jobs:
@@ -77,6 +80,8 @@ class Jobs:
         self._queue = _by_token(queue)
         self._accounts = _by_token(accounts)
         self._doubt = _doubt(queue, accounts)
+        is_silent = isinstance(accounts, Unanswered)
+        self._no_accounts = is_silent and accounts.silence is Silence.DISABLED
         self._queue_told = isinstance(queue, Told) and queue.complete
 
     def find(self, sought: Sought) -> Finding:
@@ -93,6 +98,7 @@ class Jobs:
                 why=f"job {_name(lives[-1])} in {where}",
                 queued=bool(queued),
                 queue_told=self._queue_told,
+                is_recorded=lives[-1].code is not None or self._no_accounts,
             )
         doubt = self._doubt or self._not_asked(sought)
         presence = Presence.UNKNOWN if doubt else Presence.ABSENT
@@ -104,6 +110,7 @@ class Jobs:
             why=why,
             queued=False,
             queue_told=self._queue_told,
+            is_recorded=self._no_accounts,
         )
 
     def _not_asked(self, sought: Sought) -> str | None:
@@ -158,6 +165,9 @@ def _united(recorded: Sequence[SlurmJob], queued: Sequence[SlurmJob]) -> tuple[S
 
 
 def _with_record(job: SlurmJob, record: SlurmJob) -> SlurmJob:
+    """Add what only accounts know, unless they lag behind: then their exit code is of no end."""
+    if full_name(record.word) != full_name(job.word):
+        return job
     return replace(
         job,
         code=record.code,

@@ -23,6 +23,9 @@ from orchestrator.store.layout import SubmissionFolder
 USUAL_ARRAY_SIZE = 1001
 """Slurm's default MaxArraySize, taken where nobody says otherwise."""
 
+LOG = "%A_%a.log"
+"""Name of what a job prints before its worker begins, in the submission's folder."""
+
 _AT_ONCE = 500
 """Jobs named in one command: a command line may be 128 KiB long."""
 
@@ -55,9 +58,10 @@ class RealSlurm:
 
     def submit(self, folder: SubmissionFolder) -> Submitted:
         """Call sbatch once, in the submission's folder, where the jobs start."""
-        return read_reply(
-            run_command(("sbatch", "--parsable", folder.script.name), cwd=folder.path)
-        )
+        log = f"{str(folder.path).replace('%', '%%')}/{LOG}"
+        options = (f"--output={log}", f"--error={log}")
+        command = ("sbatch", "--parsable", *options, folder.script.name)
+        return read_reply(run_command(command, cwd=folder.path))
 
     def cancel(self, jobs: Sequence[JobTask]) -> None:
         """End jobs: running ones get SIGTERM, and are killed after the site's KillWait."""

@@ -17,8 +17,7 @@ from orchestrator.launch.slurm.arrays import Batch, index_list
 from orchestrator.spec.slurm_site import Requeue, SlurmSite
 from orchestrator.worker.exit_codes import ExitCode
 
-OUTPUT = "%A_%a.log"
-"""Where a job prints before its worker begins, in the submission's folder."""
+NOWHERE = "/dev/null"
 
 _LEAVE_SECONDS = 60
 """How long a script waits to be ended after its job was put back in the queue."""
@@ -69,8 +68,8 @@ def _parameters(batch: Batch, site: SlurmSite, name: str, payload: Payload) -> d
     parallel = f"%{site.array_parallelism}" if site.array_parallelism else ""
     extra: dict[str, object] = {
         "array": index_list(index for index, _ in batch.tasks) + parallel,
-        "output": OUTPUT,
-        "error": OUTPUT,
+        "output": NOWHERE,  # `sbatch` is told on its command line: a path may hold anything
+        "error": NOWHERE,
         "kill-on-invalid-dep": "no",  # the next round sees why, and cancels it
         "requeue" if site.requeue is Requeue.REQUEUE else "no-requeue": True,
     }
