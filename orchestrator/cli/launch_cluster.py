@@ -15,12 +15,14 @@ from orchestrator.launch.interrupt import interruptible
 from orchestrator.launch.slurm.cluster import Cluster
 from orchestrator.launch.slurm.real import RealSlurm
 from orchestrator.launch.slurm.session import launch_on_cluster, preview_on_cluster
+from orchestrator.launch.snapshot import take_snapshot
 from orchestrator.plan.plan import Plan
 from orchestrator.spec.profile import Profile
 from orchestrator.spec.slurm_site import SlurmSite
 from orchestrator.store.data_folder import ensure_made
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.profile_file import load_profile
+from orchestrator.store.records import claim_study
 from orchestrator.store.study_file import load_study
 from orchestrator.store.study_plan import machine_of, plan_for
 
@@ -51,12 +53,18 @@ def launch_study_on(
         config = replace(config, data_root=Path(site.data_root))
     folder = StudyFolder(target.results.absolute() / plan.study)
     cluster = _cluster(plan, folder, profile, site, config)
+    if snapshot:
+        cluster = replace(cluster, code=folder.code / "(a copy of the code)")
     if dry_run:
         preview = preview_on_cluster(plan, cluster)
         for composed in preview.submissions:
             typer.echo(f"# sbatch {composed.folder.script}\n{composed.script}")
         print_actions(plan, preview.actions)
         return
+    if snapshot:
+        cluster = replace(cluster, code=_copied(folder))
+    else:
+        print("jobs run the code as it is when they start, not as it is now", file=sys.stderr)
     display = open_display()
     display.open()
     try:
@@ -66,6 +74,19 @@ def launch_study_on(
     finally:
         display.close()
     conclude(plan, folder, outcome)
+
+
+def _copied(folder: StudyFolder) -> Path:
+    """Copy the code for the jobs, and name what is left out of the copy."""
+    claim_study(folder, folder.path.name)
+    taken = take_snapshot(folder.code)
+    if taken.untracked:
+        print(
+            f"not in the jobs' copy of the code, as git does not track it: "
+            f"{', '.join(taken.untracked[:5])}",
+            file=sys.stderr,
+        )
+    return taken.folder
 
 
 def _cluster(

@@ -24,9 +24,10 @@ from orchestrator.launch.watcher import Overview, RunningRun, Watcher
 from orchestrator.plan.actions import Action, Verb, decide, halt_reason
 from orchestrator.plan.causes import Cause, Step
 from orchestrator.plan.limits import Limits
-from orchestrator.plan.observed import LIVE, Observed, State
+from orchestrator.plan.observed import LIVE, Observed, State, Wish
 from orchestrator.plan.plan import Plan, PlannedRun
 from orchestrator.store.records import attempt_numbers, read_intent
+from orchestrator.store.wishes import read_wish
 
 _WAIT_SECONDS = 0.2
 """Longest time in which an interruption or a refreshed display has to wait."""
@@ -159,11 +160,21 @@ class Loop:
 
     def _apply(self, actions: tuple[Action, ...]) -> None:
         for action in actions:
-            if action.verb is Verb.SUBMIT:
+            if action.verb is Verb.SUBMIT and not self._is_held(action.run_id):
                 self._submit(self._runs[action.run_id], action.step)
             elif action.verb is Verb.CANCEL and action.run_id not in self._cancelled:
                 self._cancelled.add(action.run_id)
                 self._place.backend.cancel([self._place.folder.run(action.run_id)])
+
+    def _is_held(self, run_id: str) -> bool:
+        """Return whether a person has paused or cancelled a run since it was looked at."""
+        folder = self._place.folder.run(run_id)
+        with suppress(RecordError):  # observing names what is damaged
+            wished = read_wish(folder)
+            if wished and wished.wish in (Wish.PAUSE, Wish.CANCEL):
+                self._observed[run_id] = replace(self._observed[run_id], wish=wished.wish)
+                return True
+        return False
 
     def _submit(self, run: PlannedRun, step: Step | None) -> None:
         slot = self._free_slot()

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from orchestrator.plan.causes import Cause, Ending, Remedy, Step, next_step
 from orchestrator.plan.limits import Limits
-from orchestrator.plan.observed import Observed
+from orchestrator.plan.observed import Observed, Wish
 
 INTERRUPTIONS = frozenset(
     {
@@ -43,6 +43,8 @@ def going_on(seen: Observed, limits: Limits) -> Step:
         return Step(remedy=Remedy.STOP, reason=told)
     history = seen.history or (Ending(cause=seen.cause, progressed=seen.progressed),)
     step = next_step(history, min(seen.forgiven, len(history)))
+    if seen.wish is Wish.GO and seen.forgiven >= len(history):
+        return step
     if seen.earlier and (limits.attended or limits.retry):
         if limits.retry or seen.cause in SURROUNDINGS:
             remedy = Remedy.REQUEUE if step.remedy is Remedy.STOP else step.remedy

@@ -42,3 +42,8 @@ def read_wish(folder: RunFolder) -> Wished | None:
         return decode(Wished, read_json(folder.wish))
     except ConfigError as error:
         raise RecordError(error.what, f"{folder.wish}: {error.where}", "remove it") from error
+
+
+def remove_wish(folder: RunFolder) -> None:
+    """Forget what was wished."""
+    folder.wish.unlink(missing_ok=True)

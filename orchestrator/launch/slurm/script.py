@@ -120,7 +120,8 @@ def _setup(site: SlurmSite, payload: Payload) -> list[str]:
         f"export {name}={shlex.quote(value)}" for name, value in sorted(payload.environment.items())
     ]
     if payload.code is not None:
-        lines.append(f"export PYTHONPATH={shlex.quote(str(payload.code))}")
+        path = shlex.quote(str(payload.code))
+        lines.append(f"export PYTHONPATH={path}${{PYTHONPATH:+:$PYTHONPATH}}")
     return [*lines, *site.setup]
 
 

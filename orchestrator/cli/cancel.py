@@ -1,0 +1,44 @@
+"""`sweep cancel`."""
+
+from pathlib import Path
+
+from orchestrator.cli.steering import (
+    Arms,
+    AsJson,
+    Asked,
+    DryRun,
+    Overrides,
+    Results,
+    Runs,
+    States,
+    Study,
+    give,
+    selection_of,
+)
+from orchestrator.launch.steering import Order
+
+
+def cancel(  # noqa: PLR0913  (each is an option of the command)
+    study: Study,
+    runs: Runs = None,
+    *,
+    arms: Arms = None,
+    states: States = None,
+    overrides: Overrides = None,
+    results: Results = Path("results"),
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let runs save and end, and do not start them again until `sweep retry`.
+
+    Example: sweep cancel sweeps/demo.yaml --arm epochs
+    """
+    asked = Asked(
+        study=study,
+        selection=selection_of(runs, arms, states),
+        overrides=tuple(overrides or ()),
+        results=results,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+    give(Order.CANCEL, asked)
