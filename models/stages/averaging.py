@@ -39,8 +39,10 @@ def average(context: StageContext) -> StageResult:
         RecordError: if a member has no undamaged checkpoint, or is of another shape.
         StoppedError: if it was asked to stop.
     """
+    if not context.world.is_first:
+        return StageResult(measures=(), counts={})  # one process does all of it
     config = config_of(context, Average)
-    prepare(context.execution)
+    prepare(context)
     members = _Members(context, config)
     if config.selection is None:
         tried = _all(context, members, len(config.members))

@@ -12,7 +12,9 @@ def evaluate(context: StageContext) -> StageResult:
     from models.evaluation.evaluate import evaluate as ask  # lm_eval takes seconds to import
 
     config_of(context, Evaluate)
-    prepare(context.execution)
+    if not context.world.is_first:
+        return StageResult(measures=(), counts={})  # one process does all of it
+    prepare(context)
     return ask(context)
 
 

@@ -43,6 +43,8 @@ def filter_captions(context: StageContext) -> StageResult:
         DivergedError: if a loss is no number.
         StoppedError: if it was asked to stop; what is scored is on disk.
     """
+    if not context.world.is_first:
+        return StageResult(measures=(), counts={})  # one process does all of it
     config = config_of(context, Filter)
     captions = open_captions(context.data(config.captions))
     count = kept_count(len(captions), config.keep)
@@ -68,7 +70,7 @@ def filter_captions(context: StageContext) -> StageResult:
 
 
 def _scorer(context: StageContext, config: Filter, captions: Captions) -> CaptionScorer:
-    device = prepare(context.execution)
+    device = prepare(context)
     check_room(config.model.seq_len, config.vision.image_tokens)
     folder, published = context.parent(config.parent), weights_folders(context, config.vision)
     model = checkpoint.load_trained(folder, config.model, config.vision, published)

@@ -22,7 +22,7 @@ def finetune(context: StageContext) -> StageResult:
         RecordError: if the parent or tower has no undamaged checkpoint, or is of another model.
     """
     config = config_of(context, Finetune)
-    device = prepare(context.execution)
+    device = prepare(context)
     folder = context.data(config.instructions)
     data = InstructionData(
         folder,

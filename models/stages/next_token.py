@@ -26,6 +26,7 @@ def next_token(
         features=features,
         execution=context.execution,
         z_loss=config.optimizer.z_loss,
+        world=context.world,
     )
 
 

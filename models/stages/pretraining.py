@@ -25,7 +25,7 @@ def text_pretrain(context: StageContext) -> StageResult:
         RecordError: if the segment before has no undamaged checkpoint.
     """
     config = config_of(context, TextPretrain)
-    device = prepare(context.execution)
+    device = prepare(context)
     T = config.model.seq_len
     data = PretrainingData(context.data(config.text), None, seq_len=T, seed=config.seed)
     batches = _pretraining_batches(data, config)
@@ -68,7 +68,7 @@ def image_text_pretrain(context: StageContext) -> StageResult:
             the filter's table is missing, damaged or of other captions.
     """
     config = config_of(context, ImageTextPretrain)
-    device = prepare(context.execution)
+    device = prepare(context)
     T = config.model.seq_len
     data = mixed_data(context, config)
     batches = _pretraining_batches(data, config)

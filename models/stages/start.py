@@ -5,7 +5,7 @@ from typing import TypeVar
 import torch
 
 from orchestrator.errors import ConfigError
-from orchestrator.spec.execution import Device, Execution
+from orchestrator.spec.execution import Device
 from orchestrator.spec.run import RunConfig
 from orchestrator.store.stage import StageContext
 
@@ -28,8 +28,11 @@ def config_of(context: StageContext, kind: type[Config]) -> Config:
     return config
 
 
-def prepare(execution: Execution) -> torch.device:
+def prepare(context: StageContext) -> torch.device:
     """Set threads and, where it costs nothing, deterministic algorithms; return the device."""
+    execution = context.execution
+    if execution.device is Device.CUDA:
+        torch.cuda.set_device(context.world.local_rank)
     torch.set_num_threads(execution.threads)
     torch.use_deterministic_algorithms(execution.device is Device.CPU)
     torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]  (set by a property; filling would cost 3 % of a step)

@@ -22,7 +22,7 @@ def tower_pretrain(context: StageContext) -> StageResult:
         DataError: if scenes or images are missing or damaged.
     """
     config = config_of(context, TowerPretrain)
-    device = prepare(context.execution)
+    device = prepare(context)
     vision = config.vision
     if vision.encoder is Encoder.PATCH:
         raise ConfigError("the encoder `patch` has no tower to train", "encoder", "give `cnn`")
@@ -35,6 +35,7 @@ def tower_pretrain(context: StageContext) -> StageResult:
         batches=scene_order(len(known.labels), batch=config.batch_images, seed=config.seed),
         patch_size=vision.patch_size,
         execution=context.execution,
+        world=context.world,
     )
     counts = train(
         Training(
@@ -49,6 +50,8 @@ def tower_pretrain(context: StageContext) -> StageResult:
         ),
         context,
     )
+    if not context.world.is_first:
+        return StageResult(measures=(), counts={})  # the first process measures and stores
     accuracy = patch_accuracy(classifier.eval(), held_out, vision.patch_size, context.execution)
     tower = classifier.tower.cpu()
     stored = sum(store_features(context, source, vision, tower) for source in config.features_of)

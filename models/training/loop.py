@@ -17,6 +17,7 @@ from models.training import checkpoint
 from models.training.checkpoint import Checkpoint
 from models.training.loss import Part
 from models.training.optimizer import load_state, state_tensors
+from models.training.ranks import Ranks, joined
 from orchestrator.spec.schedule import Schedule
 from orchestrator.store.layout import RunFolder
 from orchestrator.store.stage import DivergedError, Progress, StageContext, StoppedError
@@ -67,36 +68,51 @@ def train(training: Training, context: StageContext) -> dict[str, int]:
         DivergedError: if the loss is no longer a number.
         RecordError: if the run's checkpoint is of another model.
     """
-    position, counters = _resume(training, context.folder)
-    context.resumed(position // training.batch)
-    saved = time.monotonic()
-    while position < training.end:
-        context.report(_step(training, position, counters))
-        position += training.batch
-        stopped = context.stop_requested()
-        due = time.monotonic() - saved >= training.checkpoint_seconds
-        if position == training.end or stopped or due:
-            _save(training, context.folder, position, counters)
-            saved = time.monotonic()
-        if stopped:
-            raise StoppedError(f"stopped at position {position} of {training.end}")
-    checkpoint.prune(context.folder.checkpoints, keep=1, latest=training.end)
+    with joined(context.world, context.execution) as ranks:
+        counters = _train(training, context, ranks)
+        if ranks.world.is_first:
+            checkpoint.prune(context.folder.checkpoints, keep=1, latest=training.end)
+        ranks.everyones(None)  # nobody leaves before all is written
     return dict(counters)
 
 
-def _step(training: Training, position: int, counters: Counter[str]) -> Progress:
+def _train(training: Training, context: StageContext, ranks: Ranks) -> Counter[str]:
+    """Go from the newest checkpoint to the end, all processes in step."""
+    position, counters = _resume(training, context.folder, ranks)
+    context.resumed(position // training.batch)
+    saved = time.monotonic()
+    while position < training.end:
+        context.report(_step(training, position, counters, ranks))
+        position += training.batch
+        due = time.monotonic() - saved >= training.checkpoint_seconds
+        told = ranks.everyones((context.stop_requested(), due))
+        stopped, due = any(stop for stop, _ in told), any(due for _, due in told)
+        if position == training.end or stopped or due:
+            if ranks.world.is_first:
+                _save(training, context.folder, position, counters)
+            saved = time.monotonic()
+        if stopped:
+            ranks.everyones(None)  # the checkpoint is there before anybody leaves
+            raise StoppedError(f"stopped at position {position} of {training.end}")
+    return counters
+
+
+def _step(training: Training, position: int, counters: Counter[str], ranks: Ranks) -> Progress:
     """Take the optimizer step at `position`."""
     rate = training.schedule.learning_rate(position, training.batch)
     for group in training.optimizer.param_groups:
         group["lr"] = rate
-    loss = 0.0
+    loss, counts = 0.0, Counter[str]()
     for part in training.parts(position):
         part.objective.backward()
         loss += part.loss.item()
-        counters.update(part.counts)
+        counts.update(part.counts)
+    loss, summed = ranks.summed(loss, counts)
+    counters.update(summed)
     step = position // training.batch + 1
     if not math.isfinite(loss):
         raise DivergedError(f"the loss is {loss} at step {step}, learning rate {rate:g}")
+    ranks.sum_gradients(training.module)
     norm = nn.utils.clip_grad_norm_(training.module.parameters(), training.grad_clip)
     training.optimizer.step()
     training.optimizer.zero_grad()
@@ -109,9 +125,13 @@ def _step(training: Training, position: int, counters: Counter[str]) -> Progress
     )
 
 
-def _resume(training: Training, folder: RunFolder) -> tuple[int, Counter[str]]:
-    """Load the run's own newest checkpoint, if there is one; return where to go on."""
-    newest = checkpoint.newest_valid(folder.checkpoints)
+def _resume(training: Training, folder: RunFolder, ranks: Ranks) -> tuple[int, Counter[str]]:
+    """Load the run's own newest checkpoint, if there is one; return where to go on.
+
+    The first process says which one it is: the others may find another one valid.
+    """
+    found = checkpoint.newest_valid(folder.checkpoints) if ranks.world.is_first else None
+    newest = ranks.firsts(found)
     if newest is None:
         return training.start, Counter(training.counters)
     own = checkpoint.read(newest)

@@ -22,6 +22,10 @@ from models.data.batch import NO_DOCUMENT, Batch
 from models.training.features import Features
 from models.training.inputs import Inputs, prepare, split
 from orchestrator.spec.execution import Execution, Precision
+from orchestrator.store.world import World
+
+ALONE = World()
+"""The usual case: one process computes each batch."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,13 +52,16 @@ class NextToken:
     execution: Execution
     z_loss: float
     """Weight of the mean squared log-partition."""
+    world: World = ALONE
+    """Which share of each batch this process computes."""
 
     def __call__(self, position: int) -> Iterator[Part]:
         """Yield the micro-batches of the step at `position`, one forward pass at a time."""
         batch = self.batches(position)
         supervised = batch.supervised
         device = torch.device(self.execution.device)
-        for piece in split(batch, self.execution.accumulation):
+        pieces = split(batch, self.execution.accumulation * self.world.size)
+        for piece in pieces[self.world.rank :: self.world.size]:
             inputs = prepare(piece, self.features, device)
             logits = supervised_logits(self.model, inputs, self.execution)  # (N, V)
             loss = F.cross_entropy(logits, inputs.targets, reduction="sum") / supervised
@@ -78,13 +85,17 @@ class PatchClass:
     """The images of the batch that begins at a position."""
     patch_size: int
     execution: Execution
+    world: World = ALONE
+    """Which share of each batch this process computes."""
 
     def __call__(self, position: int) -> Iterator[Part]:
         """Yield the micro-batches of the step at `position`."""
         indices = self.batches(position)
         targets = len(indices) * self.labels.shape[1]
         device = torch.device(self.execution.device)
-        for own in np.array_split(indices, min(self.execution.accumulation, len(indices))):
+        parts = min(self.execution.accumulation * self.world.size, len(indices))
+        pieces = np.array_split(indices, parts)
+        for own in pieces[self.world.rank :: self.world.size]:
             flat = patches(self.pixels[own], self.patch_size).to(device)
             labels = torch.from_numpy(self.labels[own]).to(device)
             with precision(self.execution):

@@ -13,6 +13,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.launch.config import LaunchConfig
 from orchestrator.launch.interrupt import interruptible
 from orchestrator.launch.slurm.cluster import Cluster
+from orchestrator.launch.slurm.layout import check_layouts
 from orchestrator.launch.slurm.real import RealSlurm
 from orchestrator.launch.slurm.session import launch_on_cluster, preview_on_cluster
 from orchestrator.launch.snapshot import take_snapshot
@@ -52,7 +53,9 @@ def launch_study_on(
     if site.data_root is not None:
         config = replace(config, data_root=Path(site.data_root))
     folder = StudyFolder(target.results.absolute() / plan.study)
+    check_layouts(study.launch.layouts)
     cluster = _cluster(plan, folder, profile, site, config)
+    cluster = replace(cluster, layouts=study.launch.layouts)
     if snapshot:
         cluster = replace(cluster, code=folder.code / "(a copy of the code)")
     if dry_run:

@@ -3,10 +3,13 @@
 A record that is missing, damaged or about something else is a `RecordError` that names the file.
 """
 
+import errno
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+import shutil
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -265,27 +268,49 @@ class TakenError(RecordError):
     """Another launcher made an attempt meanwhile."""
 
 
-def claim_attempt(folder: RunFolder, after: int | None = None) -> AttemptFolder:
-    """Make the folder of the next attempt. Its number is taken from then on, whatever happens.
+def claim_attempt(folder: RunFolder) -> AttemptFolder:
+    """Make the folder of the next attempt. Its number is taken from then on, whatever happens."""
+    numbers = attempt_numbers(folder)
+    attempt = folder.attempt(numbers[-1] + 1 if numbers else 1)
+    attempt.path.mkdir(parents=True)
+    return attempt
+
+
+def claim_with_intent(
+    folder: RunFolder, after: int, intent_of: Callable[[int], Intent]
+) -> AttemptFolder:
+    """Make the next attempt and its intent in one step: no other launcher sees one without.
 
     Args:
         folder: the run.
-        after: the newest attempt that is known, 0 for none; None to look now.
+        after: the newest attempt that is known, 0 for none.
+        intent_of: gives the intent for a number.
 
     Raises:
         TakenError: if another launcher has made a newer one.
     """
-    newest = max(attempt_numbers(folder), default=0)
-    attempt = folder.attempt(newest + 1)
+    attempt = folder.attempt(after + 1)
+    part = folder.attempts / f".{uuid.uuid4().hex}"
+    write_intent(AttemptFolder(part), intent_of(attempt.number))
     try:
-        if after is not None and newest != after:
+        if max(attempt_numbers(folder), default=0) != after:
             raise FileExistsError
-        attempt.path.mkdir(parents=True)
-    except FileExistsError as error:
+        part.rename(attempt.path)  # which fails where another one has put an attempt
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        if error.errno not in (None, errno.EEXIST, errno.ENOTEMPTY):
+            raise
         raise TakenError(
             "another launcher has made an attempt meanwhile", str(folder.attempts), "launch again"
         ) from error
     return attempt
+
+
+def withdraw_attempt(attempt: AttemptFolder) -> None:
+    """Forget an attempt that was never handed over, in one step."""
+    part = attempt.path.with_name(f".{uuid.uuid4().hex}")
+    attempt.path.rename(part)
+    shutil.rmtree(part)
 
 
 def write_intent(attempt: AttemptFolder, intent: Intent) -> None:

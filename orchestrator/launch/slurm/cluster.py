@@ -5,6 +5,7 @@ from pathlib import Path
 
 from orchestrator.launch.config import LaunchConfig
 from orchestrator.launch.slurm.scheduler import Scheduler
+from orchestrator.spec.launch import ModelLayout
 from orchestrator.spec.profile import Profile
 from orchestrator.spec.slurm_site import SlurmSite
 from orchestrator.store.layout import StudyFolder
@@ -28,5 +29,7 @@ class Cluster:
     """How runs execute."""
     python: str
     """The interpreter of jobs."""
+    layouts: tuple[ModelLayout, ...] = ()
+    """How models are spread over devices; a model without one is not cut."""
     code: Path | None
     """Folder of the code that jobs run; None for what is installed when they start."""

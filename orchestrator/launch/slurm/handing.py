@@ -5,12 +5,14 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from orchestrator.launch.disk import full_disk_named
 from orchestrator.launch.slurm.arrays import Batch
 from orchestrator.launch.slurm.cluster import Cluster
 from orchestrator.launch.slurm.compose import Composed, compose
 from orchestrator.launch.slurm.ids import JobTask
+from orchestrator.launch.slurm.layout import accumulation_of
 from orchestrator.launch.slurm.scheduler import Reply, Submitted
 from orchestrator.launch.submit import intent_of, record_of
 from orchestrator.plan.causes import Step
@@ -18,10 +20,11 @@ from orchestrator.plan.plan import PlannedRun
 from orchestrator.store.files import write_text
 from orchestrator.store.records import (
     CLUSTER,
+    Intent,
     TakenError,
-    claim_attempt,
+    claim_with_intent,
     timestamp,
-    write_intent,
+    withdraw_attempt,
     write_run,
 )
 from orchestrator.store.submissions import write_number, write_submission
@@ -93,20 +96,25 @@ def _write_down(
     for index, name in batch.tasks:
         folder, want = cluster.folder.run(name), wanted[name]
         write_run(folder, record_of(cluster.study, want.run))
+        intended = partial(_intent, cluster, want, token, index, now)
         try:
-            attempt = claim_attempt(folder, after=want.newest)
+            attempts[name] = claim_with_intent(folder, want.newest, intended).number
         except TakenError:
             continue
-        intent = intent_of(cluster.config, want.run, attempt.number, token, now, want.step)
-        write_intent(attempt, replace(intent, backend=CLUSTER, task=index))
-        attempts[name] = attempt.number
     return attempts
+
+
+def _intent(
+    cluster: Cluster, want: Wanted, token: str, index: int, now: datetime, attempt: int
+) -> Intent:
+    intent = intent_of(cluster.config, want.run, attempt, token, now, want.step)
+    parts = intent.execution.accumulation * accumulation_of(want.run, cluster.layouts)
+    execution = replace(intent.execution, accumulation=parts)
+    return replace(intent, backend=CLUSTER, task=index, execution=execution)
 
 
 def _withdraw(cluster: Cluster, composed: Composed, attempts: Mapping[str, int]) -> None:
     """Forget attempts that Slurm has refused: no job will ever carry their token."""
     for name, number in attempts.items():
-        attempt = cluster.folder.run(name).attempt(number)
-        attempt.intent.unlink()  # first, so that what a crash leaves is an empty attempt
-        shutil.rmtree(attempt.path)
+        withdraw_attempt(cluster.folder.run(name).attempt(number))
     shutil.rmtree(composed.folder.path)

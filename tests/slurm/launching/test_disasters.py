@@ -52,9 +52,7 @@ class DiedError(BaseException):
     """The launcher was killed here."""
 
 
-@pytest.mark.parametrize(
-    "place", ["claim_attempt", "write_intent", "write_submission", "write_number"]
-)
+@pytest.mark.parametrize("place", ["claim_with_intent", "write_submission", "write_number"])
 def test_a_launcher_that_dies_at_a_write_leaves_no_run_lost_or_doubled(
     study: SlurmStudy, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:

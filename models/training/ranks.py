@@ -1,0 +1,101 @@
+"""Several processes train one run: each computes a share of every batch, sums make it whole.
+
+Losses are sums over a batch's supervised targets, divided by the count of the whole batch, so that
+gradients of shares add up to the gradient of the batch. Weights are whole on every process.
+"""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from orchestrator.spec.execution import Device, Execution
+from orchestrator.store.world import World
+
+PATIENCE = timedelta(minutes=10)
+"""How long a process waits for the others at any step. An assumption: longer than any step."""
+
+
+class Ranks:
+    """The processes of an attempt, seen from one of them. Alone, nothing is exchanged."""
+
+    def __init__(self, world: World) -> None:
+        """Exchange nothing yet.
+
+        Args:
+            world: this process's place; more than one are in a process group already.
+        """
+        self.world = world
+
+    def everyones(self, value: Any) -> list[Any]:
+        """Return what each process gives, by rank."""
+        if self.world.size == 1:
+            return [value]
+        gathered: list[Any] = [None] * self.world.size
+        torch.distributed.all_gather_object(gathered, value)
+        return gathered
+
+    def firsts(self, value: Any) -> Any:
+        """Return what the first process gives."""
+        return self.everyones(value)[0]
+
+    def summed(self, loss: float, counts: Mapping[str, int]) -> tuple[float, dict[str, int]]:
+        """Add up losses and counts in the order of ranks, alike on all."""
+        total, sums = 0.0, dict[str, int]()
+        for own_loss, own_counts in self.everyones((loss, dict(counts))):
+            total += own_loss
+            for name, count in own_counts.items():
+                sums[name] = sums.get(name, 0) + count
+        return total, sums
+
+    def sum_gradients(self, module: nn.Module) -> None:
+        """Add up the gradients of all processes, in one exchange.
+
+        A parameter that no process has a gradient for keeps none, as in a process alone.
+        """
+        if self.world.size == 1:
+            return
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        has = [p.grad is not None for p in parameters]
+        used = [any(flags) for flags in zip(*self.everyones(has), strict=True)]
+        chosen = [p for p, is_used in zip(parameters, used, strict=True) if is_used]
+        if not chosen:
+            return
+        flat = torch.cat([_gradient(p).flatten().float() for p in chosen])
+        torch.distributed.all_reduce(flat)
+        start = 0
+        for parameter in chosen:
+            part = flat[start : start + parameter.numel()]
+            parameter.grad = part.view_as(parameter).to(parameter.dtype)
+            start += parameter.numel()
+
+
+def _gradient(parameter: nn.Parameter) -> Tensor:
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+
+
+@contextmanager
+def joined(world: World, execution: Execution) -> Generator[Ranks]:
+    """Join the other processes while the block goes on: gloo on CPUs, NCCL on GPUs.
+
+    Raises:
+        RuntimeError: if the others do not come in time, or one of them is lost (torch's).
+    """
+    if world.size == 1:
+        yield Ranks(world)
+        return
+    is_cuda = execution.device is Device.CUDA
+    torch.distributed.init_process_group(
+        "nccl" if is_cuda else "gloo",
+        init_method=f"tcp://{world.address}:{world.port}",
+        rank=world.rank,
+        world_size=world.size,
+        timeout=PATIENCE,
+    )
+    try:
+        yield Ranks(world)
+    finally:
+        torch.distributed.destroy_process_group()
