@@ -97,7 +97,11 @@ def _picture(plan: Plan, folder: StudyFolder) -> Group:
     who = f"launched by process {holder.pid} on {holder.host}" if holder else "nobody launches it"
     head = Text(f"{plan.study}: {done} of {total} runs done; {who}; {folder.path}")
     return Group(
-        head, _states(plan, observed), *_running(plan, folder, observed), *_failed(actions, folder)
+        head,
+        _states(plan, observed),
+        *_running(plan, folder, observed),
+        *_waiting(observed),
+        *_failed(actions, folder),
     )
 
 
@@ -114,7 +118,8 @@ def _states(plan: Plan, observed: dict[str, Observed]) -> Table:
 def _running(plan: Plan, folder: StudyFolder, observed: dict[str, Observed]) -> list[Text]:
     lines: list[Text] = []
     for run in plan.runs:
-        if observed[run.run_id].state not in (State.RUNNING, State.SUBMITTED):
+        seen = observed[run.run_id]
+        if seen.state not in (State.RUNNING, State.SUBMITTED):
             continue
         progress = progress_of(folder.run(run.run_id))
         how_far = f"step {progress.step:,} of {progress.steps:,}" if progress else "starting"
@@ -122,6 +127,18 @@ def _running(plan: Plan, folder: StudyFolder, observed: dict[str, Observed]) -> 
             how_far += f", loss {progress.loss:.3f}"
         lines.append(Text(f"running {run.run_id} {run.stage.value}: {how_far}; {run.title}"))
     return lines
+
+
+def _waiting(observed: dict[str, Observed]) -> list[Text]:
+    """Say what the runs in a cluster's queue wait for, and which nobody knows about."""
+    kinds = (State.QUEUED, State.UNKNOWN)
+    found = Counter(
+        (o.state, o.message or "its turn") for o in observed.values() if o.state in kinds
+    )
+    return [
+        Text(f"{count} {state.value}: {message}")
+        for (state, message), count in found.most_common(8)
+    ]
 
 
 def _failed(actions: tuple[Action, ...], folder: StudyFolder) -> list[Text]:

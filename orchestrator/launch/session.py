@@ -5,19 +5,23 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from orchestrator.errors import LaunchError
 from orchestrator.launch.disk import full_disk_named
 from orchestrator.launch.lock import launch_lock, lock_holder
 from orchestrator.launch.loop import Loop, Outcome
+from orchestrator.launch.slurm.look import Asked, look
+from orchestrator.launch.slurm.real import RealSlurm
 from orchestrator.launch.states import Moment, observe
 from orchestrator.launch.submit import Place
 from orchestrator.launch.watcher import Watcher
 from orchestrator.plan.actions import Action, decide
 from orchestrator.plan.limits import Limits
-from orchestrator.plan.observed import Observed
+from orchestrator.plan.observed import Observed, State
 from orchestrator.plan.plan import Plan
+from orchestrator.spec.slurm_site import SlurmSite
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.plan_file import write_plan
 from orchestrator.store.records import claim_study
@@ -62,9 +66,17 @@ def launch_study(
 def preview(
     plan: Plan, folder: StudyFolder, limits: Limits
 ) -> tuple[tuple[Action, ...], dict[str, Observed]]:
-    """Return what a launch would do now, and where each run stands. Writes nothing."""
+    """Return what a launch would do now, and where each run stands. Writes nothing.
+
+    If a cluster has jobs of the study, it is asked about them.
+    """
     now = _now()
-    observed = observe(folder, plan, Moment(now=now, since=now))
+    moment = Moment(now=now, since=now)
+    observed = observe(folder, plan, moment)
+    if any(seen.state is State.SUBMITTED and seen.on_cluster for seen in observed.values()):
+        asked = Asked(folder=folder, scheduler=RealSlurm(SlurmSite()), requeue=SlurmSite().requeue)
+        observed = look(asked, plan, moment, write=False).observed
+        limits = replace(limits, ahead=True, attended=False)
     return decide(plan, observed, limits), observed
 
 

@@ -104,7 +104,9 @@ def _unfinished(
         return Observed(state=State.PLANNED)
     if open_attempt(folder):
         message = "handed to the cluster, which was not asked"
-        return Observed(state=State.SUBMITTED, attempts=len(numbers), message=message)
+        return Observed(
+            state=State.SUBMITTED, attempts=len(numbers), message=message, on_cluster=True
+        )
     exits = {number: read_exit(folder.attempt(number)) for number in numbers}
     newest = telling_attempt(exits)
     if exits[newest] is None and _is_starting(folder.attempt(newest), moment):

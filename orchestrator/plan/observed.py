@@ -65,6 +65,8 @@ class Observed:
     """When the last attempt ended; None if there is none, or it has not."""
     wish: Wish | None = None
     """What a person wants of it; None for nothing in particular."""
+    on_cluster: bool = False
+    """Whether a cluster has, or had, its newest attempt and is not done with it."""
     waitable: bool = False
     """Whether a job of the cluster makes it, so that other jobs can be told to wait for it."""
     stuck: bool = False

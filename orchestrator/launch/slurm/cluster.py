@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.launch.config import LaunchConfig
+from orchestrator.launch.slurm.look import Asked
 from orchestrator.launch.slurm.scheduler import Scheduler
 from orchestrator.spec.launch import ModelLayout
 from orchestrator.spec.profile import Profile
@@ -33,3 +34,8 @@ class Cluster:
     """How models are spread over devices; a model without one is not cut."""
     code: Path | None
     """Folder of the code that jobs run; None for what is installed when they start."""
+
+    @property
+    def asked(self) -> Asked:
+        """Whom to ask where the study's jobs are."""
+        return Asked(folder=self.folder, scheduler=self.scheduler, requeue=self.site.requeue)

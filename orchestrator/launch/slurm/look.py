@@ -7,11 +7,11 @@ from orchestrator.errors import RecordError
 from orchestrator.launch.open_attempts import OpenAttempt, Seen, open_attempt, write_seen
 from orchestrator.launch.slurm.answers import Answer, Silence, Told, Unanswered
 from orchestrator.launch.slurm.closing import close
-from orchestrator.launch.slurm.cluster import Cluster
 from orchestrator.launch.slurm.ids import JobTask
 from orchestrator.launch.slurm.jobs import SlurmJob
 from orchestrator.launch.slurm.judge import Look, Verdict, judge
 from orchestrator.launch.slurm.match import Finding, Jobs, Presence, Sought
+from orchestrator.launch.slurm.scheduler import Scheduler
 from orchestrator.launch.slurm.states import Standing, read_state
 from orchestrator.launch.states import Moment, damaged, observe_run
 from orchestrator.plan.observed import Observed, State
@@ -42,29 +42,41 @@ class Picture:
     """Why Slurm could not be asked; None if it answered."""
 
 
-def look(cluster: Cluster, plan: Plan, moment: Moment, *, write: bool) -> Picture:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Whom to ask, and about what."""
+
+    folder: StudyFolder
+    """The study's results."""
+    scheduler: Scheduler
+    """Knows the jobs."""
+    requeue: Requeue
+    """What Slurm does with jobs whose node failed or whose place was taken."""
+
+
+def look(asked: Asked, plan: Plan, moment: Moment, *, write: bool) -> Picture:
     """Find out where every run of a plan stands.
 
     Args:
-        cluster: where its jobs are.
+        asked: whom to ask.
         plan: the runs.
         moment: the present, and since when ends are new.
         write: whether attempts whose jobs have ended are closed; else nothing is written.
     """
-    return _Eyes(cluster, moment, write=write).look(plan)
+    return _Eyes(asked, moment, write=write).look(plan)
 
 
 class _Eyes:
-    def __init__(self, cluster: Cluster, moment: Moment, *, write: bool) -> None:
-        self._cluster = cluster
+    def __init__(self, asked: Asked, moment: Moment, *, write: bool) -> None:
+        self._asked = asked
         self._moment = moment
         self._write = write
         self._numbers: dict[str, int | None] = {}
 
     def look(self, plan: Plan) -> Picture:
-        folder = self._cluster.folder
+        folder = self._asked.folder
         observed, attempts, newest = self._files(folder, plan)
-        queue = self._cluster.scheduler.queue()
+        queue = self._asked.scheduler.queue()
         accounts = self._accounts(queue, list(attempts.values()))
         jobs = Jobs(queue, accounts[0], accounts[1])
         found: dict[str, JobTask] = {}
@@ -126,13 +138,13 @@ class _Eyes:
         known = [self._sought(attempt).number for attempt in doubtful]
         numbers = tuple(sorted({n for n in known if n is not None})) if None not in known else ()
         since = min(attempt.written for attempt in doubtful)
-        return self._cluster.scheduler.accounts(since, numbers), numbers
+        return self._asked.scheduler.accounts(since, numbers), numbers
 
     def _sought(self, attempt: OpenAttempt) -> Sought:
         intent = attempt.intent
         if intent.token not in self._numbers:
             try:
-                number = read_number(self._cluster.folder.submission(intent.token))
+                number = read_number(self._asked.folder.submission(intent.token))
             except RecordError:
                 number = None
             self._numbers[intent.token] = number
@@ -153,7 +165,7 @@ class _Eyes:
         folder, moment = attempt.folder, self._moment
         lease = read_lease(folder)
         alive = lease is not None and is_alive(folder, lease, moment.now)
-        requeue = self._cluster.site.requeue
+        requeue = self._asked.requeue
         verdict = judge(attempt, finding, Look(now=moment.now, requeue=requeue, is_alive=alive))
         if self._write:
             self._remember(attempt, verdict)
@@ -168,6 +180,7 @@ class _Eyes:
             if verdict.is_over
             else verdict.message,
             wish=wished.wish if wished else None,
+            on_cluster=True,
             waitable=_is_live(finding) and finding.queued and not verdict.stuck,
             stuck=verdict.stuck,
         )
@@ -180,7 +193,7 @@ class _Eyes:
     def _close(self, attempt: OpenAttempt, finding: Finding, verdict: Verdict) -> None:
         if is_done(attempt.folder):  # it finished while we looked
             return
-        submission = self._cluster.folder.submission(attempt.intent.token)
+        submission = self._asked.folder.submission(attempt.intent.token)
         close(attempt, finding.job, verdict, submission, self._moment.now)
 
 

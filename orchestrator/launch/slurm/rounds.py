@@ -116,7 +116,7 @@ class Rounds:
 
     def _look(self) -> Picture:
         moment = Moment(now=self._timing.now(), since=self._since)
-        return look(self._cluster, self._plan, moment, write=True)
+        return look(self._cluster.asked, self._plan, moment, write=True)
 
     def _decide(self) -> tuple[Action, ...]:
         return decide(self._plan, self._picture.observed, self._limits_now())

@@ -78,7 +78,7 @@ def preview_on_cluster(plan: Plan, cluster: Cluster) -> Preview:
     """Return what a launch would do now. Writes nothing, submits nothing."""
     now = _now()
     limits = cluster.scheduler.limits()
-    picture = look(cluster, plan, Moment(now=now, since=now), write=False)
+    picture = look(cluster.asked, plan, Moment(now=now, since=now), write=False)
     actions = decide(plan, picture.observed, limits_now(cluster, limits, picture, now))
     submissions = _rehearsed(
         plan, cluster, [a for a in actions if a.verb is Verb.SUBMIT], dict(picture.placed)

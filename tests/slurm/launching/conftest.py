@@ -137,7 +137,9 @@ class SlurmStudy:
     def seen(self) -> dict[str, Observed]:
         """Look without writing anything."""
         now = self.now()
-        return look(self.target(), self.plan, Moment(now=now, since=now), write=False).observed
+        return look(
+            self.target().asked, self.plan, Moment(now=now, since=now), write=False
+        ).observed
 
     def states(self) -> dict[str, State]:
         return {name: seen.state for name, seen in self.seen().items()}
@@ -156,7 +158,7 @@ class SlurmStudy:
     def job(self, run_id: str) -> str:
         """Return the number of the job of a run's newest attempt, as commands take it."""
         now = self.now()
-        picture = look(self.target(), self.plan, Moment(now=now, since=now), write=False)
+        picture = look(self.target().asked, self.plan, Moment(now=now, since=now), write=False)
         found = picture.jobs[run_id]
         return f"{found.job_id}_{found.task}"
 

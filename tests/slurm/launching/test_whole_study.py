@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.launch.session import preview
+from orchestrator.plan.limits import Limits
+from orchestrator.plan.observed import State
+
 if TYPE_CHECKING:
     from tests.slurm.launching.conftest import SlurmStudy
 
@@ -31,3 +35,27 @@ def test_launching_a_finished_study_submits_nothing(study: SlurmStudy) -> None:
     assert outcome.live == ()
     assert study.box.run("squeue", "--states=all", "-h", "-o", "%i").stdout == before
     assert set(study.attempts().values()) == {1}
+
+
+SECRET = "s3cr3t-canary"
+
+
+def test_no_secret_of_the_environment_is_written_anywhere(
+    study: SlurmStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WANDB_API_KEY", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "SOMETHING_ELSE"):
+        monkeypatch.setenv(name, f"{SECRET}-{name}")
+    study.launch(stay=True)
+    assert study.is_done()
+    files = [path for path in study.folder.path.rglob("*") if path.is_file()]
+    assert any(path.name == "script.sh" for path in files)
+    assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
+
+
+def test_status_asks_the_cluster_and_says_what_jobs_wait_for(study: SlurmStudy) -> None:
+    slow = study.launch_slowly()
+    _, observed = preview(study.plan, study.folder, Limits(slots=None))
+    assert observed[slow].state is State.RUNNING
+    below = next(run.run_id for run in study.plan.runs if slow in run.needs)
+    assert (observed[below].state, observed[below].message) == (State.QUEUED, "Dependency")
+    assert observed[below].waitable
