@@ -28,9 +28,10 @@ from orchestrator.spec.slurm_site import Requeue, SlurmSite
 from orchestrator.store.data_folder import ensure_made
 from orchestrator.store.layout import RunFolder, StudyFolder
 from orchestrator.store.profile_file import load_profile
-from orchestrator.store.records import attempt_numbers, claim_study, read_lives
+from orchestrator.store.records import attempt_numbers, claim_study, read_intent, read_lives
 from orchestrator.store.study_file import load_study
 from orchestrator.store.study_plan import machine_of, plan_for
+from orchestrator.store.submissions import read_number
 from orchestrator.worker.lease import read_lease
 
 if TYPE_CHECKING:
@@ -157,10 +158,10 @@ class SlurmStudy:
 
     def job(self, run_id: str) -> str:
         """Return the number of the job of a run's newest attempt, as commands take it."""
-        now = self.now()
-        picture = look(self.target().asked, self.plan, Moment(now=now, since=now), write=False)
-        found = picture.jobs[run_id]
-        return f"{found.job_id}_{found.task}"
+        run = self.run(run_id)
+        intent = read_intent(run.attempt(attempt_numbers(run)[-1]))
+        number = read_number(self.folder.submission(intent.token))
+        return f"{number}_{intent.task}"
 
     def contents(self) -> dict[str, bytes]:
         """Return what the runs found out, by file."""
