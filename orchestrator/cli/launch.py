@@ -17,9 +17,9 @@ from orchestrator.launch.submit import Place
 from orchestrator.plan.limits import Limits
 from orchestrator.plan.plan import Plan
 from orchestrator.spec.execution import Device, Execution, Precision
+from orchestrator.store.attempts import Tracking
 from orchestrator.store.data_folder import ensure_made
 from orchestrator.store.layout import StudyFolder
-from orchestrator.store.records import Tracking
 from orchestrator.store.study_plan import load_plan
 
 

@@ -9,8 +9,8 @@ import typer
 
 from orchestrator.errors import ConfigError, RecordError
 from orchestrator.plan.plan import Plan
+from orchestrator.store.attempts import attempt_numbers
 from orchestrator.store.layout import AttemptFolder, RunFolder, StudyFolder
-from orchestrator.store.records import attempt_numbers
 from orchestrator.store.study_plan import load_plan
 
 _POLL_SECONDS = 0.2

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from orchestrator.store.attempts import Intent
 from orchestrator.store.layout import RunFolder
-from orchestrator.store.records import Intent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

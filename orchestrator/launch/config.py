@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from orchestrator.spec.execution import Execution
-from orchestrator.store.records import Tracking
+from orchestrator.store.attempts import Tracking
 
 
 class Start(StrEnum):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator.launch.slurm.jobs import SlurmJob, SlurmStep
 from orchestrator.plan.causes import Cause
-from orchestrator.store.records import Exit
+from orchestrator.store.attempts import Exit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

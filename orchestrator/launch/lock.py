@@ -16,7 +16,7 @@ from orchestrator.spec.codec import decode, encode
 from orchestrator.spec.identity import canonical_json
 from orchestrator.store.files import read_json
 from orchestrator.store.layout import StudyFolder
-from orchestrator.store.records import timestamp
+from orchestrator.store.versioned import timestamp
 from orchestrator.worker.process import host_name, own_start
 
 

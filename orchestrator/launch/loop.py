@@ -26,7 +26,7 @@ from orchestrator.plan.causes import Cause, Step
 from orchestrator.plan.limits import Limits
 from orchestrator.plan.observed import LIVE, Observed, State, Wish
 from orchestrator.plan.plan import Plan, PlannedRun
-from orchestrator.store.records import attempt_numbers, read_intent
+from orchestrator.store.attempts import attempt_numbers, read_intent
 from orchestrator.store.wishes import read_wish
 
 _WAIT_SECONDS = 0.2

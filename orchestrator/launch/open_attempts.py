@@ -3,11 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from orchestrator.errors import ConfigError, RecordError
-from orchestrator.spec.codec import decode, encode
-from orchestrator.store.files import read_json, write_json
-from orchestrator.store.layout import AttemptFolder, RunFolder
-from orchestrator.store.records import (
+from orchestrator.store.attempts import (
     CLUSTER,
     Exit,
     Intent,
@@ -15,6 +11,8 @@ from orchestrator.store.records import (
     read_exit,
     read_intent,
 )
+from orchestrator.store.layout import AttemptFolder, RunFolder
+from orchestrator.store.versioned import read_record, write_record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,20 +64,11 @@ def open_attempt(folder: RunFolder) -> OpenAttempt | None:
     intent, ending = read_intent(attempt), read_exit(attempt)
     if intent.backend != CLUSTER or (ending and ending.job_state is not None):
         return None
-    seen = _read_seen(attempt)
+    seen = read_record(Seen, attempt.seen) if attempt.seen.exists() else None
     number = attempt.number
     return OpenAttempt(folder=folder, number=number, intent=intent, exit=ending, seen=seen)
 
 
 def write_seen(attempt: AttemptFolder, seen: Seen) -> None:
     """Write `seen.json`."""
-    write_json(attempt.seen, encode(seen))
-
-
-def _read_seen(attempt: AttemptFolder) -> Seen | None:
-    if not attempt.seen.exists():
-        return None
-    try:
-        return decode(Seen, read_json(attempt.seen))
-    except ConfigError as error:
-        raise RecordError(error.what, f"{attempt.seen}: {error.where}", "remove it") from error
+    write_record(attempt.seen, seen)

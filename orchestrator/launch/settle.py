@@ -8,18 +8,16 @@ from orchestrator.launch.log_tail import read_tail
 from orchestrator.launch.states import progress_of
 from orchestrator.launch.triage import triage
 from orchestrator.plan.causes import Cause
-from orchestrator.store.layout import AttemptFolder, RunFolder
-from orchestrator.store.records import (
-    Exit,
+from orchestrator.store.attempts import (
     Intent,
-    ProgressRecord,
     attempt_numbers,
-    is_done,
+    ending_unsaid,
     read_exit,
     read_intent,
-    timestamp,
     write_exit,
 )
+from orchestrator.store.layout import AttemptFolder, RunFolder
+from orchestrator.store.records import ProgressRecord, is_done
 from orchestrator.worker.lease import is_alive, read_lease
 
 
@@ -45,18 +43,14 @@ def settle(folder: RunFolder, attempt_number: int, code: int | None, now: dateti
     reached = progress.step if progress and progress.attempt == attempt_number else None
     intent = read_intent(attempt) if attempt.intent.exists() else None
     cause, message = _judge(attempt, code)
-    ending = Exit(
-        token=intent.token if intent else "",
+    ending = ending_unsaid(
+        intent,
+        cause,
+        message,
+        now,
         code=code,
-        cause=cause,
-        message=message,
-        started=intent.time if intent else timestamp(now),
-        ended=timestamp(now),
         seconds=_seconds(intent, progress if reached is not None else None),
-        device=intent.execution.device.value if intent else "",
         step=reached,
-        steps_per_second=None,
-        peak_memory_mib=None,
     )
     write_exit(attempt, ending)
 

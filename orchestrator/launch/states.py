@@ -11,17 +11,13 @@ from orchestrator.launch.open_attempts import open_attempt
 from orchestrator.plan.causes import Cause, Ending
 from orchestrator.plan.observed import Observed, State, Wish
 from orchestrator.plan.plan import Plan
+from orchestrator.store.attempts import Exit, attempt_numbers, read_exit, read_intent, read_lives
 from orchestrator.store.layout import AttemptFolder, RunFolder, StudyFolder
 from orchestrator.store.records import (
-    Exit,
     ProgressRecord,
-    attempt_numbers,
     check_empty,
     check_run,
     is_done,
-    read_exit,
-    read_intent,
-    read_lives,
     read_progress,
 )
 from orchestrator.store.wishes import Wished, read_wish

@@ -23,7 +23,8 @@ from orchestrator.plan.observed import LIVE, Observed, State, Wish
 from orchestrator.plan.plan import Plan, PlannedRun
 from orchestrator.spec.slurm_site import Requeue
 from orchestrator.store.layout import RunFolder, StudyFolder
-from orchestrator.store.records import timestamp, write_run
+from orchestrator.store.records import write_run
+from orchestrator.store.versioned import timestamp
 from orchestrator.store.wishes import Wished, read_wish, remove_wish, write_wish
 from orchestrator.worker.lease import read_lease
 from orchestrator.worker.process import host_name, process_start

@@ -14,18 +14,11 @@ from orchestrator.spec.model import VisionConfig
 from orchestrator.spec.run import RunConfig
 from orchestrator.spec.source import DataSource
 from orchestrator.spec.weights import weights_source
+from orchestrator.store.attempts import LOCAL, DataFolder, Intent, claim_attempt, write_intent
 from orchestrator.store.data_folder import source_folder
 from orchestrator.store.layout import StudyFolder
-from orchestrator.store.records import (
-    LOCAL,
-    DataFolder,
-    Intent,
-    RunRecord,
-    claim_attempt,
-    timestamp,
-    write_intent,
-    write_run,
-)
+from orchestrator.store.records import RunRecord, write_run
+from orchestrator.store.versioned import timestamp
 from orchestrator.worker.process import host_name
 
 

@@ -13,14 +13,10 @@ from orchestrator.plan.lineage import Totals, from_scratch
 from orchestrator.plan.plan import Plan, PlannedRun
 from orchestrator.spec.codec import Scalar
 from orchestrator.spec.run import Evaluate
+from orchestrator.store.attempts import attempt_numbers, read_exit
 from orchestrator.store.files import read_json, replacing
 from orchestrator.store.layout import RunFolder, StudyFolder
-from orchestrator.store.records import (
-    attempt_numbers,
-    is_done,
-    read_exit,
-    read_result,
-)
+from orchestrator.store.records import is_done, read_result
 from orchestrator.store.stage import Measure
 
 

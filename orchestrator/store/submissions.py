@@ -4,19 +4,10 @@ A submission is one array of jobs. Its folder is named by the token that the job
 """
 
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
-from typing import TypeVar
 
-from orchestrator.errors import ConfigError, RecordError
-from orchestrator.spec.codec import Plain, decode, encode
-from orchestrator.store.files import read_json, write_json
+from orchestrator.errors import RecordError
 from orchestrator.store.layout import SubmissionFolder
-
-FORMAT = 1
-"""Version of these files."""
-
-T = TypeVar("T")
+from orchestrator.store.versioned import read_record, write_record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +52,7 @@ class JobNumber:
 
 def write_submission(folder: SubmissionFolder, submission: Submission) -> None:
     """Write `submission.json`."""
-    write_json(folder.submission, {"format": FORMAT, **_encoded(submission)})
+    write_record(folder.submission, submission)
 
 
 def read_submission(folder: SubmissionFolder) -> Submission:
@@ -70,7 +61,7 @@ def read_submission(folder: SubmissionFolder) -> Submission:
     Raises:
         RecordError: if it is missing, damaged or of another submission.
     """
-    found = _read(Submission, folder.submission)
+    found = read_record(Submission, folder.submission)
     if found.token != folder.token:
         raise RecordError(
             f"it is of submission {found.token}", str(folder.submission), "move it away"
@@ -80,8 +71,7 @@ def read_submission(folder: SubmissionFolder) -> Submission:
 
 def write_number(folder: SubmissionFolder, number: int, time: str) -> None:
     """Write `job.json`."""
-    record = JobNumber(number=number, time=time)
-    write_json(folder.job, {"format": FORMAT, **_encoded(record)})
+    write_record(folder.job, JobNumber(number=number, time=time))
 
 
 def read_number(folder: SubmissionFolder) -> int | None:
@@ -90,25 +80,4 @@ def read_number(folder: SubmissionFolder) -> int | None:
     Raises:
         RecordError: if the file is damaged.
     """
-    return _read(JobNumber, folder.job).number if folder.job.exists() else None
-
-
-def submitted_at(submission: Submission) -> datetime:
-    """Return when a submission was written down."""
-    return datetime.fromisoformat(submission.time)
-
-
-def _encoded(record: Submission | JobNumber) -> dict[str, Plain]:
-    value = encode(record)
-    assert isinstance(value, dict), "records are mappings"
-    return value
-
-
-def _read(kind: type[T], path: Path) -> T:
-    value = dict(read_json(path))
-    if value.pop("format", None) != FORMAT:
-        raise RecordError("its format is another", str(path), "use the version that wrote it")
-    try:
-        return decode(kind, value)
-    except ConfigError as error:
-        raise RecordError(error.what, f"{path}: {error.where}", "move it away") from error
+    return read_record(JobNumber, folder.job).number if folder.job.exists() else None

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from orchestrator.errors import ConfigError, RecordError
 from orchestrator.plan.observed import Wish
-from orchestrator.spec.codec import decode, encode
-from orchestrator.store.files import read_json, write_json
 from orchestrator.store.layout import RunFolder
+from orchestrator.store.versioned import read_record, write_record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +25,7 @@ class Wished:
 
 def write_wish(folder: RunFolder, wished: Wished) -> None:
     """Write `wish.json`; an earlier wish is gone then."""
-    write_json(folder.wish, encode(wished))
+    write_record(folder.wish, wished)
 
 
 def read_wish(folder: RunFolder) -> Wished | None:
@@ -36,12 +34,7 @@ def read_wish(folder: RunFolder) -> Wished | None:
     Raises:
         RecordError: if it is damaged.
     """
-    if not folder.wish.exists():
-        return None
-    try:
-        return decode(Wished, read_json(folder.wish))
-    except ConfigError as error:
-        raise RecordError(error.what, f"{folder.wish}: {error.where}", "remove it") from error
+    return read_record(Wished, folder.wish) if folder.wish.exists() else None
 
 
 def remove_wish(folder: RunFolder) -> None:

@@ -7,8 +7,9 @@ from orchestrator.errors import DataError, RecordError
 from orchestrator.spec.execution import Execution
 from orchestrator.spec.run import RunConfig
 from orchestrator.spec.source import DataSource
+from orchestrator.store.attempts import Intent
 from orchestrator.store.layout import RunFolder
-from orchestrator.store.records import Intent, RunRecord, is_done
+from orchestrator.store.records import RunRecord, is_done
 from orchestrator.store.stage import Progress
 from orchestrator.store.world import World
 from orchestrator.worker.signals import StopFlag

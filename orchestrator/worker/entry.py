@@ -14,21 +14,18 @@ from datetime import datetime
 from pathlib import Path
 
 from orchestrator.errors import DataError, RecordError, SweepError
-from orchestrator.store.layout import AttemptFolder, RunFolder
-from orchestrator.store.records import (
+from orchestrator.store.attempts import (
     CLUSTER,
     Exit,
-    is_done,
     read_exit,
     read_intent,
-    read_run,
     set_aside_exit,
-    timestamp,
-    write_done,
     write_exit,
-    write_result,
 )
+from orchestrator.store.layout import AttemptFolder, RunFolder
+from orchestrator.store.records import is_done, read_run, write_done, write_result
 from orchestrator.store.stage import DivergedError, StageResult, StoppedError
+from orchestrator.store.versioned import timestamp
 from orchestrator.store.world import World
 from orchestrator.worker.clock import Clock, system_clock
 from orchestrator.worker.context import Inputs, NotReadyError, RunContext

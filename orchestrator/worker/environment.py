@@ -15,7 +15,7 @@ from orchestrator.spec.codec import Plain
 from orchestrator.spec.execution import Execution
 from orchestrator.store.files import write_json
 from orchestrator.store.layout import AttemptFolder
-from orchestrator.store.records import FORMAT
+from orchestrator.store.versioned import FORMAT
 from orchestrator.worker.process import host_name
 
 PACKAGES = (

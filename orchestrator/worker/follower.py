@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 
 from orchestrator.errors import LaunchError
+from orchestrator.store.attempts import read_exit, read_intent
 from orchestrator.store.layout import AttemptFolder, RunFolder
-from orchestrator.store.records import is_done, read_exit, read_intent, read_run
+from orchestrator.store.records import is_done, read_run
 from orchestrator.store.stage import Progress, StageContext, StageResult
 from orchestrator.store.world import World
 from orchestrator.worker.context import Inputs, RunContext

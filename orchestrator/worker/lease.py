@@ -16,9 +16,9 @@ from typing import Self
 
 from orchestrator.errors import ConfigError, LaunchError, RecordError
 from orchestrator.spec.codec import decode, encode
+from orchestrator.store.attempts import attempt_numbers
 from orchestrator.store.files import read_json, write_json
 from orchestrator.store.layout import RunFolder
-from orchestrator.store.records import attempt_numbers
 from orchestrator.worker.process import host_name, own_start, process_start
 
 SILENCE = timedelta(minutes=3)

@@ -13,8 +13,9 @@ from typing import TextIO
 
 from orchestrator.store.files import replacing
 from orchestrator.store.layout import RunFolder
-from orchestrator.store.records import ProgressRecord, timestamp, write_progress
+from orchestrator.store.records import ProgressRecord, write_progress
 from orchestrator.store.stage import Progress
+from orchestrator.store.versioned import timestamp
 from orchestrator.worker.clock import Clock
 from orchestrator.worker.process import host_name
 

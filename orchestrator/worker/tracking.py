@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from orchestrator.spec.codec import encode
+from orchestrator.store.attempts import Tracking
 from orchestrator.store.layout import AttemptFolder
-from orchestrator.store.records import RunRecord, Tracking
+from orchestrator.store.records import RunRecord
 from orchestrator.store.stage import Progress, StageResult
 
 _LOG = logging.getLogger(__name__)

@@ -21,8 +21,8 @@ from orchestrator.plan.makespan.capacity import Capacity, Pool, this_machine
 from orchestrator.plan.makespan.failures import FailureRates, simulate_failures
 from orchestrator.plan.makespan.makespan import lower_bound_hours, simulate
 from orchestrator.plan.makespan.work import Work
+from orchestrator.store.attempts import attempt_numbers, read_exit, read_intent
 from orchestrator.store.layout import StudyFolder
-from orchestrator.store.records import attempt_numbers, read_exit, read_intent
 
 SIZES = (1_000, 10_000, 100_000)
 CLUSTER = Capacity(

@@ -13,8 +13,8 @@ from orchestrator.launch.slurm.judge import Verdict
 from orchestrator.launch.states import progress_of
 from orchestrator.launch.triage import triage
 from orchestrator.plan.causes import Cause
+from orchestrator.store.attempts import Exit, ending_unsaid, write_exit
 from orchestrator.store.layout import SubmissionFolder
-from orchestrator.store.records import Exit, timestamp, write_exit
 from orchestrator.worker.lease import break_lease, read_lease
 
 MOST_RANK_LOGS = 16
@@ -84,18 +84,14 @@ def _unsaid(attempt: OpenAttempt, job: SlurmJob | None, now: datetime) -> Exit:
     """Return the record of an attempt whose worker had no chance to write one."""
     progress = progress_of(attempt.folder)
     reached = progress.step if progress and progress.attempt == attempt.number else None
-    return Exit(
-        token=attempt.intent.token,
+    return ending_unsaid(
+        attempt.intent,
+        Cause.UNKNOWN,
+        None,
+        now,
         code=job.code if job else None,
-        cause=Cause.UNKNOWN,
-        message=None,
-        started=attempt.intent.time,
-        ended=timestamp(now),
         seconds=job.seconds or 0.0 if job else 0.0,
-        device=attempt.intent.execution.device.value,
         step=reached,
-        steps_per_second=None,
-        peak_memory_mib=None,
     )
 
 

@@ -9,8 +9,8 @@ from orchestrator.launch.slurm.arrays import Batch
 from orchestrator.launch.slurm.cluster import Cluster
 from orchestrator.launch.slurm.script import Payload, script_text
 from orchestrator.store.layout import SubmissionFolder
-from orchestrator.store.records import timestamp
 from orchestrator.store.submissions import Submission, Task
+from orchestrator.store.versioned import timestamp
 
 NAME_CHARACTERS = 40
 """Of a study's name in a job's name. An assumption: squeue shows few, and the token must fit."""

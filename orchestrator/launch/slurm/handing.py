@@ -17,17 +17,17 @@ from orchestrator.launch.slurm.scheduler import Reply, Submitted
 from orchestrator.launch.submit import intent_of, record_of
 from orchestrator.plan.causes import Step
 from orchestrator.plan.plan import PlannedRun
-from orchestrator.store.files import write_text
-from orchestrator.store.records import (
+from orchestrator.store.attempts import (
     CLUSTER,
     Intent,
     TakenError,
     claim_with_intent,
-    timestamp,
     withdraw_attempt,
-    write_run,
 )
+from orchestrator.store.files import write_text
+from orchestrator.store.records import write_run
 from orchestrator.store.submissions import write_number, write_submission
+from orchestrator.store.versioned import timestamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,11 @@ from orchestrator.launch.states import Moment, damaged, observe_run
 from orchestrator.plan.observed import Observed, State
 from orchestrator.plan.plan import Plan
 from orchestrator.spec.slurm_site import Requeue
+from orchestrator.store.attempts import attempt_numbers
 from orchestrator.store.layout import RunFolder, StudyFolder
-from orchestrator.store.records import attempt_numbers, is_done, timestamp
+from orchestrator.store.records import is_done
 from orchestrator.store.submissions import read_number
+from orchestrator.store.versioned import timestamp
 from orchestrator.store.wishes import read_wish
 from orchestrator.worker.lease import is_alive, read_lease
 

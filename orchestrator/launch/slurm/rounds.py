@@ -12,7 +12,7 @@ from datetime import datetime
 from orchestrator.errors import LaunchError, RecordError
 from orchestrator.launch.eta import eta_seconds
 from orchestrator.launch.loop import Outcome
-from orchestrator.launch.open_attempts import OpenAttempt, open_attempt
+from orchestrator.launch.open_attempts import open_attempt
 from orchestrator.launch.slurm.arrays import Batch, next_batches
 from orchestrator.launch.slurm.asks import asks_for
 from orchestrator.launch.slurm.cluster import Cluster
@@ -29,7 +29,7 @@ from orchestrator.plan.causes import Cause
 from orchestrator.plan.limits import Limits
 from orchestrator.plan.observed import LIVE, Observed, State
 from orchestrator.plan.plan import Plan
-from orchestrator.store.records import Exit, read_exit, timestamp, write_exit
+from orchestrator.store.attempts import ending_unsaid, read_exit, write_exit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +159,10 @@ class Rounds:
         try:
             attempt = open_attempt(self._cluster.folder.run(run_id))
             if attempt is not None and read_exit(attempt.attempt) is None:
-                write_exit(attempt.attempt, not_ready(attempt, self._timing.now()))
+                message = "a job that it waits for has failed"
+                now = self._timing.now()
+                ending = ending_unsaid(attempt.intent, Cause.NOT_READY, message, now)
+                write_exit(attempt.attempt, ending)
         except RecordError:  # the next look names what is damaged
             return
 
@@ -257,21 +260,4 @@ def limits_now(cluster: Cluster, limits: SlurmLimits, picture: Picture, now: dat
         ahead=True,
         attended=False,
         now=now,
-    )
-
-
-def not_ready(attempt: OpenAttempt, now: datetime) -> Exit:
-    """Return the end of an attempt whose job can never start."""
-    return Exit(
-        token=attempt.intent.token,
-        code=None,
-        cause=Cause.NOT_READY,
-        message="a job that it waits for has failed",
-        started=attempt.intent.time,
-        ended=timestamp(now),
-        seconds=0.0,
-        device=attempt.intent.execution.device.value,
-        step=None,
-        steps_per_second=None,
-        peak_memory_mib=None,
     )

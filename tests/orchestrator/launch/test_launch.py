@@ -19,13 +19,8 @@ from orchestrator.launch.states import Moment, observe
 from orchestrator.plan.actions import Verb
 from orchestrator.plan.causes import Cause
 from orchestrator.plan.observed import State
-from orchestrator.store.records import (
-    attempt_numbers,
-    claim_study,
-    is_done,
-    read_exit,
-    read_result,
-)
+from orchestrator.store.attempts import attempt_numbers, read_exit
+from orchestrator.store.records import claim_study, is_done, read_result
 from orchestrator.worker.lease import read_lease
 
 if TYPE_CHECKING:

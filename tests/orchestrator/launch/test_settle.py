@@ -7,8 +7,8 @@ import pytest
 
 from orchestrator.launch.settle import settle
 from orchestrator.plan.causes import Cause
+from orchestrator.store.attempts import Exit, read_exit, write_exit
 from orchestrator.store.layout import RunFolder
-from orchestrator.store.records import Exit, read_exit, write_exit
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MISSING = "Traceback (most recent call last):\n  File 'a', line 1\nModuleNotFoundError: No module\n"

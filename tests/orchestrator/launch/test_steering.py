@@ -11,7 +11,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.launch.steering import Selection, select
 from orchestrator.plan.causes import Cause
 from orchestrator.plan.observed import Observed, State
-from orchestrator.store.records import attempt_numbers, read_exit
+from orchestrator.store.attempts import attempt_numbers, read_exit
 
 if TYPE_CHECKING:
     from tests.orchestrator.launch.conftest import Toy

@@ -22,7 +22,7 @@ from orchestrator.launch.slurm.ids import JobTask
 from orchestrator.launch.slurm.jobs import SlurmJob, SlurmStep
 from orchestrator.launch.triage import triage
 from orchestrator.plan.causes import Cause
-from orchestrator.store.records import Exit
+from orchestrator.store.attempts import Exit
 
 CORPUS = Path(__file__).parent / "corpus"
 MOST_WRONG = 0.05

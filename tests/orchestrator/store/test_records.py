@@ -18,27 +18,29 @@ from orchestrator.spec.optimizer import OptimizerConfig
 from orchestrator.spec.run import Stage, TowerPretrain
 from orchestrator.spec.schedule import Phase, Schedule, Shape
 from orchestrator.spec.source import DataSource
-from orchestrator.store.layout import RunFolder, StudyFolder
-from orchestrator.store.records import (
+from orchestrator.store.attempts import (
     DataFolder,
     Exit,
     Intent,
-    ProgressRecord,
-    RunRecord,
     Tracking,
     attempt_numbers,
-    check_run,
     claim_attempt,
-    claim_study,
-    is_done,
     read_exit,
     read_intent,
+    write_exit,
+    write_intent,
+)
+from orchestrator.store.layout import RunFolder, StudyFolder
+from orchestrator.store.records import (
+    ProgressRecord,
+    RunRecord,
+    check_run,
+    claim_study,
+    is_done,
     read_progress,
     read_result,
     read_run,
     write_done,
-    write_exit,
-    write_intent,
     write_progress,
     write_result,
     write_run,

@@ -16,16 +16,9 @@ from orchestrator.spec.optimizer import OptimizerConfig
 from orchestrator.spec.run import Stage, TowerPretrain
 from orchestrator.spec.schedule import Phase, Schedule, Shape
 from orchestrator.spec.source import DataSource
+from orchestrator.store.attempts import DataFolder, Intent, Tracking, claim_attempt, write_intent
 from orchestrator.store.layout import AttemptFolder, RunFolder
-from orchestrator.store.records import (
-    DataFolder,
-    Intent,
-    RunRecord,
-    Tracking,
-    claim_attempt,
-    write_intent,
-    write_run,
-)
+from orchestrator.store.records import RunRecord, write_run
 from orchestrator.store.stage import Measure, Progress, StageContext, StageResult
 from orchestrator.worker import entry
 from orchestrator.worker.environment import code_version, versions

@@ -10,8 +10,9 @@ import pytest
 
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.spec.source import DataSource
+from orchestrator.store.attempts import read_exit
 from orchestrator.store.layout import RunFolder
-from orchestrator.store.records import is_done, read_exit, read_progress, read_result
+from orchestrator.store.records import is_done, read_progress, read_result
 from orchestrator.store.stage import (
     DivergedError,
     Progress,

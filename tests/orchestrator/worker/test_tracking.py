@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.store.records import Tracking, is_done
+from orchestrator.store.attempts import Tracking
+from orchestrator.store.records import is_done
 from orchestrator.worker.exit_codes import ExitCode
 
 if TYPE_CHECKING:

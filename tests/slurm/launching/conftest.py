@@ -25,10 +25,11 @@ from orchestrator.launch.states import Moment
 from orchestrator.plan.observed import Observed, State
 from orchestrator.spec.execution import Execution
 from orchestrator.spec.slurm_site import Requeue, SlurmSite
+from orchestrator.store.attempts import attempt_numbers, read_intent, read_lives
 from orchestrator.store.data_folder import ensure_made
 from orchestrator.store.layout import RunFolder, StudyFolder
 from orchestrator.store.profile_file import load_profile
-from orchestrator.store.records import attempt_numbers, claim_study, read_intent, read_lives
+from orchestrator.store.records import claim_study
 from orchestrator.store.study_file import load_study
 from orchestrator.store.study_plan import machine_of, plan_for
 from orchestrator.store.submissions import read_number

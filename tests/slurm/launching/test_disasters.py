@@ -17,7 +17,7 @@ from orchestrator.launch.slurm import handing
 from orchestrator.plan.causes import Cause
 from orchestrator.plan.observed import State
 from orchestrator.spec.slurm_site import Requeue
-from orchestrator.store.records import read_exit
+from orchestrator.store.attempts import read_exit
 from orchestrator.worker.lease import read_lease
 from slurm.cluster.config import ClusterConfig
 from slurm.cluster.processes import kill

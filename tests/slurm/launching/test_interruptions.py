@@ -10,7 +10,7 @@ import pytest
 from orchestrator.plan.causes import Cause
 from orchestrator.plan.observed import State
 from orchestrator.spec.slurm_site import Requeue
-from orchestrator.store.records import read_exit
+from orchestrator.store.attempts import read_exit
 from slurm.cluster.config import ClusterConfig, Preempt, usual_partitions
 from tests.slurm.launching.conftest import SlurmStudy, study_on
 

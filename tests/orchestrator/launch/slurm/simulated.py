@@ -17,21 +17,12 @@ from orchestrator.launch.slurm.answers import Answer, Silence, Told, Unanswered
 from orchestrator.launch.slurm.ids import JobTask
 from orchestrator.launch.slurm.jobs import SlurmJob
 from orchestrator.launch.slurm.scheduler import Reply, SlurmLimits, Submitted
+from orchestrator.store.attempts import Exit, read_exit, read_intent, set_aside_exit, write_exit
 from orchestrator.store.layout import AttemptFolder, RunFolder, StudyFolder, SubmissionFolder
-from orchestrator.store.records import (
-    Exit,
-    is_done,
-    read_exit,
-    read_intent,
-    read_run,
-    set_aside_exit,
-    timestamp,
-    write_done,
-    write_exit,
-    write_result,
-)
+from orchestrator.store.records import is_done, read_run, write_done, write_result
 from orchestrator.store.stage import Measure, StageResult
 from orchestrator.store.submissions import read_submission
+from orchestrator.store.versioned import timestamp
 from orchestrator.worker.exit_codes import CAUSES, ExitCode
 from orchestrator.worker.lease import (
     Lease,

@@ -26,9 +26,10 @@ from orchestrator.plan.plan import Plan
 from orchestrator.spec.execution import Execution
 from orchestrator.spec.profile import Profile
 from orchestrator.spec.slurm_site import Requeue, SlurmSite
+from orchestrator.store.attempts import attempt_numbers
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.profile_file import load_profile
-from orchestrator.store.records import attempt_numbers, claim_study
+from orchestrator.store.records import claim_study
 from orchestrator.store.study_file import load_study
 from orchestrator.store.study_plan import machine_of, plan_for
 from tests.orchestrator.launch.conftest import STUDY_FILE, Quiet
