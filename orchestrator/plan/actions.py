@@ -170,7 +170,7 @@ def _about_live(name: str, seen: Observed, limits: Limits) -> Action:
     if seen.wish is Wish.CANCEL:
         return _act(Verb.CANCEL, name, "a person cancelled it")
     if seen.stuck:
-        return _act(Verb.CANCEL, name, "a job that it waits for has failed")
+        return _act(Verb.CANCEL, name, f"its job can never start: {seen.message}")
     waits = f": {seen.message}" if seen.message else ""
     return _act(Verb.WAIT, name, f"{seen.state.value}{waits}")
 

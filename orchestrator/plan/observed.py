@@ -69,5 +69,5 @@ class Observed:
     """Whether a cluster has, or had, its newest attempt and is not done with it."""
     waitable: bool = False
     """Whether a job of the cluster makes it, so that other jobs can be told to wait for it."""
-    stuck: bool = False
-    """Whether its job can never start: a job that it waits for has failed."""
+    stuck: Cause | None = None
+    """Why its job can never start by itself; None if it can. `message` has Slurm's words."""

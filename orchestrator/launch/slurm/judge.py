@@ -11,6 +11,7 @@ from orchestrator.launch.open_attempts import OpenAttempt
 from orchestrator.launch.slurm.jobs import SlurmJob
 from orchestrator.launch.slurm.match import Finding, Presence
 from orchestrator.launch.slurm.states import Reading, Standing, read_state
+from orchestrator.plan.causes import Cause
 from orchestrator.plan.observed import State
 from orchestrator.spec.slurm_site import Requeue
 
@@ -24,8 +25,13 @@ LAG = timedelta(minutes=1)
 GONE = "gone"
 """Stands for Slurm's word where it no longer knows a job."""
 
-NEVER = "DependencyNeverSatisfied"
-"""Slurm's reason for a job whose parent failed."""
+STUCK = {
+    "DependencyNeverSatisfied": Cause.NOT_READY,
+    "launch failed requeued held": Cause.NODE_FAILURE,
+    "JobHoldMaxRequeue": Cause.NODE_FAILURE,
+}
+"""How Slurm's reasons begin for jobs that wait for ever, and what has come in between: a parent
+failed; a node could not start the job; that happened too often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +48,8 @@ class Verdict:
     """Whether Slurm no longer knows the job, or knows it only from its accounts."""
     is_confirmed: bool = False
     """Whether Slurm has seen its processes end."""
-    stuck: bool = False
-    """Whether its job can never start."""
+    stuck: Cause | None = None
+    """Why its job can never start by itself."""
     word: str = ""
     """Slurm's word."""
     watch: bool = False
@@ -107,8 +113,12 @@ def _live(reading: Reading, job: SlurmJob, look: Look) -> Verdict:
     reason = job.reason if job.reason not in (None, "", "None") else None
     state = State.RUNNING if look.is_alive else reading.state
     message = None if state is State.RUNNING else reason
-    stuck = reading.state is State.QUEUED and (reason or "").startswith(NEVER)
+    stuck = _stuck(reason or "") if state is State.QUEUED else None
     return Verdict(state=state, message=message, stuck=stuck, word=reading.word)
+
+
+def _stuck(reason: str) -> Cause | None:
+    return next((cause for words, cause in STUCK.items() if reason.startswith(words)), None)
 
 
 def _ghost(attempt: OpenAttempt, reading: Reading, look: Look) -> Verdict:

@@ -147,21 +147,20 @@ class Rounds:
             if job is None:
                 continue
             if seen.stuck:
-                self._close_stuck(action.run_id)
+                self._close_stuck(action.run_id, seen.stuck, action.reason)
             (running if seen.state is State.RUNNING else waiting).append(job)
         if waiting:
             self._cluster.scheduler.cancel(waiting)
         if running:
             self._cluster.scheduler.ask_to_leave(running)
 
-    def _close_stuck(self, run_id: str) -> None:
+    def _close_stuck(self, run_id: str, cause: Cause, message: str) -> None:
         """Say why an attempt never started, before its job is cancelled."""
         try:
             attempt = open_attempt(self._cluster.folder.run(run_id))
             if attempt is not None and read_exit(attempt.attempt) is None:
-                message = "a job that it waits for has failed"
                 now = self._timing.now()
-                ending = ending_unsaid(attempt.intent, Cause.NOT_READY, message, now)
+                ending = ending_unsaid(attempt.intent, cause, message, now)
                 write_exit(attempt.attempt, ending)
         except RecordError:  # the next look names what is damaged
             return

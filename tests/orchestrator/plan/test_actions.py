@@ -248,7 +248,7 @@ def test_wishes_of_a_person_are_obeyed() -> None:
 
 
 def test_a_job_that_can_never_start_is_cancelled() -> None:
-    stuck = replace(RUNNING, state=State.QUEUED, waitable=True, stuck=True)
+    stuck = replace(RUNNING, state=State.QUEUED, waitable=True, stuck=Cause.NOT_READY)
     actions = verdicts(TRUNK, {"a": failed(Cause.BUG), "b": stuck}, ROUND)
     assert actions["b"].verb is Verb.CANCEL
 

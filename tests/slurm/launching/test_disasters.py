@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -235,6 +236,27 @@ def test_a_partition_that_is_down_holds_jobs_and_loses_none(two_nodes: SlurmStud
     study.box.run("scontrol", "update", "PartitionName=main", "State=UP")
     study.wait_until(study.is_done)
     assert set(study.attempts().values()) == {1}
+
+
+def test_jobs_that_slurm_holds_because_a_node_could_not_start_them_are_replaced(
+    two_nodes: SlurmStudy,
+) -> None:
+    study = two_nodes
+    spools = [study.box.folder.path / "spool" / node for node in ("n1", "n2")]
+    for spool in spools:
+        spool.rename(spool.with_suffix(".away"))
+    study.launch()
+    first = study.of_stage("text_pretrain")[0]
+    study.wait_until(lambda: study.seen()[first].stuck is Cause.NODE_FAILURE)
+    for spool in spools:
+        shutil.rmtree(spool, ignore_errors=True)  # the daemon may have made it anew
+        spool.with_suffix(".away").rename(spool)
+    study.rounds_until_done()
+    ending = read_exit(study.run(first).attempt(1))
+    assert ending is not None
+    assert ending.cause is Cause.NODE_FAILURE
+    assert set(study.steps_done().values()) == {1}
+    ends_like_undisturbed(study)
 
 
 def test_a_job_run_again_after_it_succeeded_does_nothing(study: SlurmStudy) -> None:

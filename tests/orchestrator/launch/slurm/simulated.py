@@ -58,6 +58,7 @@ class Faults:
     warned: float = 0.0
     controller_lost: float = 0.0
     frozen: float = 0.0
+    launch_failed: float = 0.0
 
 
 NO_FAULTS = Faults()
@@ -92,6 +93,8 @@ class Job:
     signal: int | None = None
     node: str = ""
     process: Process | None = None
+    held: bool = False
+    """Whether a node could not start it, and Slurm holds it since."""
 
     @property
     def is_live(self) -> bool:
@@ -227,6 +230,9 @@ class SimulatedSlurm:
     def _start(self, job: Job) -> None:
         if job.word != "PENDING" or self._waits_for(job) is not None:
             return
+        if self.happens("launch_failed"):
+            job.held = True
+            return
         if sum(j.word == "RUNNING" for j in self.jobs) >= self.slots:
             return
         job.word, job.changed = "RUNNING", self.now
@@ -235,6 +241,8 @@ class SimulatedSlurm:
 
     def _waits_for(self, job: Job) -> str | None:
         """Return why a job does not start: its reason in the queue."""
+        if job.held:
+            return "launch failed requeued held"
         wanted = list(job.after)
         if job.corr is not None:
             wanted.append(JobTask(job_id=job.corr, task=job.task.task))

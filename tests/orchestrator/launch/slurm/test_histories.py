@@ -189,6 +189,7 @@ def drawn_faults(rng: Random) -> Faults:
         "warned": rare,
         "controller_lost": rare,
         "frozen": rare,
+        "launch_failed": rare,
     }
     return Faults(**{name: c for name, c in chances.items() if rng.random() < 0.6})
 
