@@ -12,7 +12,7 @@ from orchestrator.launch.config import LaunchConfig, Start
 from orchestrator.launch.interrupt import interruptible
 from orchestrator.launch.local import local_backend
 from orchestrator.launch.loop import Outcome
-from orchestrator.launch.session import end_other_launcher, launch_study, preview
+from orchestrator.launch.session import end_other_launcher, launch_study, outlook
 from orchestrator.launch.submit import Place
 from orchestrator.plan.limits import Limits
 from orchestrator.plan.plan import Plan
@@ -83,7 +83,7 @@ def launch(  # noqa: PLR0913  (each is an option of the command)
     backend = local_backend(execution, slots=slots, start=start, functions=functions)
     if dry_run:
         limits = Limits(slots=backend.slots, retry=retry, stop=stop)
-        print_actions(plan, preview(plan, folder, limits)[0])
+        print_actions(plan, outlook(plan, folder, limits).actions)
         return
     if stop:
         end_other_launcher(folder)

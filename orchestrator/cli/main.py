@@ -33,6 +33,9 @@ COMMANDS = {
 }
 """Subcommands, each with the first sentence of its own help: the list needs no import of them."""
 
+_FILES: dict[str, str] = dict.fromkeys(("cancel", "retry", "pause", "resume"), "steering")
+"""Where subcommands lie that have no file of their own."""
+
 
 class _LazyGroup(TyperGroup):
     """Imports a subcommand when it is run, so that the others do not wait for it."""
@@ -52,7 +55,7 @@ class _LazyGroup(TyperGroup):
 
 
 def _command(name: str) -> Any:
-    module = importlib.import_module(f"orchestrator.cli.{name}")
+    module = importlib.import_module(f"orchestrator.cli.{_FILES.get(name, name)}")
     command = getattr(module, name)
     if isinstance(command, typer.Typer):
         return typer.main.get_command(command)

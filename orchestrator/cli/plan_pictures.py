@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.launch.session import preview
+from orchestrator.launch.session import outlook
 from orchestrator.plan.graph.dot import dot_text
 from orchestrator.plan.graph.fold import fold
 from orchestrator.plan.limits import Limits
@@ -74,7 +74,7 @@ def _states(plan: Plan, folder: StudyFolder) -> dict[str, State] | None:
     """Return where each run stands; None for a study that was never launched."""
     if not folder.path.exists():
         return None
-    _, observed = preview(plan, folder, Limits(slots=None))
+    observed = outlook(plan, folder, Limits(slots=None)).observed
     return {rid: seen.state for rid, seen in observed.items()}
 
 

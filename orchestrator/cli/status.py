@@ -14,7 +14,7 @@ from rich.text import Text
 
 from orchestrator.cli.live import done_of
 from orchestrator.launch.lock import lock_holder
-from orchestrator.launch.session import preview
+from orchestrator.launch.session import outlook
 from orchestrator.launch.states import log_of, progress_of
 from orchestrator.plan.actions import Action, Limits, Observed, State, Verb
 from orchestrator.plan.plan import Plan
@@ -54,7 +54,8 @@ def status(
 
 def status_objects(plan: Plan, folder: StudyFolder) -> list[dict[str, Plain]]:
     """Return one flat object for each run, with stable keys."""
-    actions, observed = preview(plan, folder, Limits(slots=None))
+    seen = outlook(plan, folder, Limits(slots=None))
+    actions, observed = seen.actions, seen.observed
     verdicts = {action.run_id: action for action in actions}
     lines: list[dict[str, Plain]] = []
     for run in plan.runs:
@@ -91,7 +92,8 @@ def _watch(plan: Plan, folder: StudyFolder) -> None:
 
 
 def _picture(plan: Plan, folder: StudyFolder) -> Group:
-    actions, observed = preview(plan, folder, Limits(slots=None))
+    seen = outlook(plan, folder, Limits(slots=None))
+    actions, observed = seen.actions, seen.observed
     done, total = done_of(plan, observed)
     holder = lock_holder(folder)
     who = f"launched by process {holder.pid} on {holder.host}" if holder else "nobody launches it"

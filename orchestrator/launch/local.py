@@ -1,7 +1,6 @@
 """Run attempts as processes of this machine, in slots of CPUs or GPUs."""
 
 import os
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -11,16 +10,13 @@ from orchestrator.launch.backend import Ended, Job
 from orchestrator.launch.cold import ColdStarter
 from orchestrator.launch.config import Start
 from orchestrator.launch.forked import WarmStarter
+from orchestrator.launch.inherited import without_jobs
+from orchestrator.launch.leaving import ask_to_leave
 from orchestrator.spec.execution import Device, Execution
 from orchestrator.store.layout import RunFolder
-from orchestrator.worker.lease import read_lease
-from orchestrator.worker.process import host_name, process_start
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What the numeric libraries read when they are imported."""
-
-FOREIGN = ("SLURM_", "SRUN_", "SBATCH_", "PMI_", "PMIX_")
-"""Begin the variables of a job around the launcher, which are not about its workers."""
 
 
 class Starter(Protocol):
@@ -72,20 +68,14 @@ class LocalBackend:
     def cancel(self, folders: Sequence[RunFolder]) -> None:
         """Ask the holders of leases to checkpoint and leave, if they live on this machine."""
         for folder in folders:
-            lease = read_lease(folder)
-            if lease is None or lease.host != host_name():
-                continue
-            if process_start(lease.pid) == lease.process_start:
-                os.kill(lease.pid, signal.SIGTERM)
+            ask_to_leave(folder)
 
     def close(self, *, hurry: bool) -> tuple[Ended, ...]:
         """Let go of all; return the attempts that had not come to life and now never will."""
         return self._starter.close(hurry=hurry)
 
     def _environment(self, job: Job) -> dict[str, str]:
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)
-        }
+        environment = without_jobs(os.environ)
         threads = str(self._execution.threads)
         environment |= dict.fromkeys(THREAD_VARIABLES, threads)
         environment |= {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}

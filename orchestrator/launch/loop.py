@@ -15,12 +15,12 @@ from datetime import datetime, timedelta
 from orchestrator.errors import RecordError
 from orchestrator.launch.backend import Ended
 from orchestrator.launch.disk import full_disk_named
-from orchestrator.launch.eta import eta_seconds
+from orchestrator.launch.overview import overview_of
 from orchestrator.launch.settle import settle
-from orchestrator.launch.states import GRACE, Moment, observe, observe_run, progress_of, seconds_of
+from orchestrator.launch.states import GRACE, Moment, observe, observe_run, seconds_of
 from orchestrator.launch.submit import Place, submit
 from orchestrator.launch.usage import Timed, add_usage
-from orchestrator.launch.watcher import Overview, RunningRun, Watcher
+from orchestrator.launch.watcher import Overview, Watcher
 from orchestrator.plan.actions import Action, Verb, decide, halt_reason
 from orchestrator.plan.causes import Cause, Step
 from orchestrator.plan.limits import Limits
@@ -99,7 +99,6 @@ class Loop:
         self._looked_at = 0.0
         self._cancelled: set[str] = set()
         self._timed: list[Timed] = []
-        self._finished = 0
 
     def run(self, interrupted: Callable[[], bool]) -> Outcome:
         """Go on until nothing is left to do, or until told to leave.
@@ -131,21 +130,13 @@ class Loop:
 
     def overview(self) -> Overview:
         """Return where everything stands, for a display."""
-        running: list[RunningRun] = []
-        for name in self._live():
-            progress = progress_of(self._place.folder.run(name))
-            state = self._observed[name].state
-            running.append(RunningRun(run=self._runs[name], state=state, progress=progress))
-        shares = {r.run.run_id: r.share for r in running}
-        return Overview(
-            plan=self._plan,
-            observed=self._observed,
-            running=tuple(running),
-            finished=self._finished,
+        return overview_of(
+            self._plan,
+            self._place.folder,
+            self._observed,
+            timed=self._timed,
             seconds=time.monotonic() - self._began,
-            eta_seconds=eta_seconds(
-                self._plan, self._observed, shares, tuple(self._timed), self._place.backend.slots
-            ),
+            slots=self._place.backend.slots,
         )
 
     def _decide(self) -> tuple[Action, ...]:
@@ -233,7 +224,6 @@ class Loop:
     def _account(self, run: PlannedRun, seen: Observed) -> None:
         seconds = seconds_of(self._place.folder.run(run.run_id))
         if seen.state is State.DONE:
-            self._finished += 1
             self._timed.append(Timed(run=run, seconds=seconds))
         self._watcher.ended(run, seen, seconds)
 
@@ -265,7 +255,7 @@ class Loop:
         return Outcome(
             actions=self._decide(),
             observed=self._observed,
-            finished=self._finished,
+            finished=len(self._timed),
             seconds=time.monotonic() - self._began,
             interrupted=interrupted,
             halted=halt_reason(self._observed),

@@ -3,15 +3,16 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from orchestrator.errors import LaunchError
 from orchestrator.launch.disk import full_disk_named
 from orchestrator.launch.lock import launch_lock, lock_holder
 from orchestrator.launch.loop import Loop, Outcome
+from orchestrator.launch.slurm.ids import JobTask
 from orchestrator.launch.slurm.look import Asked, look
 from orchestrator.launch.slurm.real import RealSlurm
 from orchestrator.launch.states import Moment, observe
@@ -19,7 +20,7 @@ from orchestrator.launch.submit import Place
 from orchestrator.launch.watcher import Watcher
 from orchestrator.plan.actions import Action, decide
 from orchestrator.plan.limits import Limits
-from orchestrator.plan.observed import Observed, State
+from orchestrator.plan.observed import Observed
 from orchestrator.plan.plan import Plan
 from orchestrator.spec.slurm_site import SlurmSite
 from orchestrator.store.layout import StudyFolder
@@ -57,27 +58,54 @@ def launch_study(
         with launch_lock(place.folder, _now()):
             write_plan(place.folder, plan)
             loop = Loop(plan, place, watcher, now=_now)
+            _check_here(place.folder, loop.overview().observed)
             if loop.has_work() and not place.config.stop:
                 prepare()
             with leaving as interrupted:
                 return loop.run(interrupted)
 
 
-def preview(
-    plan: Plan, folder: StudyFolder, limits: Limits
-) -> tuple[tuple[Action, ...], dict[str, Observed]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """Where a study stands, and what a launch would do now."""
+
+    plan: Plan
+    """The runs."""
+    actions: tuple[Action, ...]
+    """What comes next, for each."""
+    observed: dict[str, Observed]
+    """Where each stands."""
+    jobs: dict[str, JobTask]
+    """Jobs of those that a cluster has."""
+
+
+def outlook(plan: Plan, folder: StudyFolder, limits: Limits) -> Outlook:
     """Return what a launch would do now, and where each run stands. Writes nothing.
 
     If a cluster has jobs of the study, it is asked about them.
     """
     now = _now()
     moment = Moment(now=now, since=now)
-    observed = observe(folder, plan, moment)
-    if any(seen.state is State.SUBMITTED and seen.on_cluster for seen in observed.values()):
+    if not folder.submissions.is_dir():
+        observed, jobs = observe(folder, plan, moment), {}
+    else:
         asked = Asked(folder=folder, scheduler=RealSlurm(SlurmSite()), requeue=SlurmSite().requeue)
-        observed = look(asked, plan, moment, write=False).observed
+        picture = look(asked, plan, moment, write=False)
+        observed, jobs = picture.observed, picture.jobs
         limits = replace(limits, ahead=True, attended=False)
-    return decide(plan, observed, limits), observed
+    actions = decide(plan, observed, limits)
+    return Outlook(plan=plan, actions=actions, observed=observed, jobs=jobs)
+
+
+def _check_here(folder: StudyFolder, observed: Mapping[str, Observed]) -> None:
+    """Make sure that no cluster has runs of the study: this machine cannot tell how they go."""
+    there = sum(seen.on_cluster for seen in observed.values())
+    if there:
+        raise LaunchError(
+            f"a cluster has {there} of the study's runs",
+            str(folder.submissions),
+            "launch with --profile, which asks it; or end them first: sweep cancel",
+        )
 
 
 def end_other_launcher(folder: StudyFolder) -> None:

@@ -94,11 +94,12 @@ def _unfinished(
     folder: RunFolder, numbers: tuple[int, ...], wished: Wished | None, moment: Moment
 ) -> Observed:
     lease = read_lease(folder)
+    there = open_attempt(folder) is not None
     if lease and is_alive(folder, lease, moment.now):
-        return Observed(state=State.RUNNING, attempts=len(numbers))
+        return Observed(state=State.RUNNING, attempts=len(numbers), on_cluster=there)
     if not numbers:
         return Observed(state=State.PLANNED)
-    if open_attempt(folder):
+    if there:
         message = "handed to the cluster, which was not asked"
         return Observed(
             state=State.SUBMITTED, attempts=len(numbers), message=message, on_cluster=True

@@ -4,30 +4,24 @@ What is under way is told at once: processes of this machine by a signal, jobs o
 own commands. Nothing is lost: a run that is told to leave saves first.
 """
 
-import os
-import signal
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from orchestrator.errors import ConfigError
-from orchestrator.launch.open_attempts import open_attempt
-from orchestrator.launch.slurm.answers import Silence, Unanswered
+from orchestrator.launch.leaving import ask_to_leave
+from orchestrator.launch.session import Outlook
 from orchestrator.launch.slurm.ids import JobTask
-from orchestrator.launch.slurm.match import Jobs, Sought
+from orchestrator.launch.slurm.real import job_name
 from orchestrator.launch.slurm.scheduler import Scheduler
-from orchestrator.launch.slurm.states import Standing, read_state
 from orchestrator.launch.submit import record_of
 from orchestrator.plan.observed import LIVE, Observed, State, Wish
 from orchestrator.plan.plan import Plan, PlannedRun
-from orchestrator.spec.slurm_site import Requeue
 from orchestrator.store.layout import RunFolder, StudyFolder
 from orchestrator.store.records import write_run
 from orchestrator.store.versioned import timestamp
 from orchestrator.store.wishes import Wished, read_wish, remove_wish, write_wish
-from orchestrator.worker.lease import read_lease
-from orchestrator.worker.process import host_name, process_start
 
 
 class Order(StrEnum):
@@ -106,12 +100,11 @@ def _check_known(plan: Plan, selection: Selection) -> None:
             )
 
 
-def steer(  # noqa: PLR0913  (what an order needs)
+def steer(
     order: Order,
     runs: Sequence[PlannedRun],
-    observed: Mapping[str, Observed],
+    outlook: Outlook,
     *,
-    study: str,
     folder: StudyFolder,
     scheduler: Scheduler,
     now: datetime,
@@ -121,28 +114,26 @@ def steer(  # noqa: PLR0913  (what an order needs)
     Args:
         order: what they are told.
         runs: which.
-        observed: where they stand.
-        study: name of the study.
+        outlook: where the study stands.
         folder: its results.
-        scheduler: asked about jobs, if any run has one.
+        scheduler: tells jobs, if any run has one.
         now: the present.
 
     Raises:
         RecordError: if a run's folder cannot be trusted.
     """
-    jobs = _jobs(runs, folder, scheduler)
     told: list[Told] = []
     waiting: list[JobTask] = []
     running: list[JobTask] = []
     for run in runs:
-        run_folder, seen = folder.run(run.run_id), observed[run.run_id]
-        write_run(run_folder, record_of(study, run))
+        run_folder, seen = folder.run(run.run_id), outlook.observed[run.run_id]
+        write_run(run_folder, record_of(outlook.plan.study, run))
         done = _write_down(order, run_folder, now)
-        job = jobs.get(run.run_id)
+        job = outlook.jobs.get(run.run_id)
         if job is not None:
-            (waiting if job.is_waiting else running).append(job.task)
-            done += f"; job {job.task.job_id}_{job.task.task}"
-        elif order is Order.CANCEL and seen.state in LIVE and _signal(run_folder):
+            (running if seen.state is State.RUNNING else waiting).append(job)
+            done += f"; job {job_name(job)}"
+        elif order is Order.CANCEL and seen.state in LIVE and ask_to_leave(run_folder):
             done += "; its process was asked to save and leave"
         told.append(Told(run_id=run.run_id, state=seen.state, done=done))
     _tell(order, scheduler, waiting, running)
@@ -161,38 +152,6 @@ def _write_down(order: Order, folder: RunFolder, now: datetime) -> str:
     return "resumed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
-    task: JobTask
-    is_waiting: bool
-
-
-def _jobs(
-    runs: Collection[PlannedRun], folder: StudyFolder, scheduler: Scheduler
-) -> dict[str, _Job]:
-    """Return the jobs of runs that a cluster has, from one look at its queue."""
-    attempts = {run.run_id: open_attempt(folder.run(run.run_id)) for run in runs}
-    if not any(attempts.values()):
-        return {}
-    nobody = Unanswered(silence=Silence.DISABLED, reason="not asked")
-    queue = Jobs(scheduler.queue(), nobody)
-    found: dict[str, _Job] = {}
-    for name, attempt in attempts.items():
-        if attempt is None:
-            continue
-        sought = Sought(
-            token=attempt.intent.token,
-            task=attempt.intent.task,
-            number=None,
-            written=attempt.written,
-        )
-        job = queue.find(sought).job
-        reading = read_state(job.word, Requeue.REQUEUE) if job else None
-        if job and reading and reading.standing is Standing.LIVE:
-            found[name] = _Job(task=job.task, is_waiting=reading.state is State.QUEUED)
-    return found
-
-
 def _tell(
     order: Order, scheduler: Scheduler, waiting: Sequence[JobTask], running: Sequence[JobTask]
 ) -> None:
@@ -205,14 +164,3 @@ def _tell(
         scheduler.hold(waiting)
     elif order in (Order.RESUME, Order.RETRY) and waiting:
         scheduler.release(waiting)
-
-
-def _signal(folder: RunFolder) -> bool:
-    """Ask the process that holds a run on this machine to save and leave."""
-    lease = read_lease(folder)
-    if lease is None or lease.host != host_name():
-        return False
-    if process_start(lease.pid) != lease.process_start:
-        return False
-    os.kill(lease.pid, signal.SIGTERM)
-    return True

@@ -135,11 +135,6 @@ def take(folder: RunFolder, lease: Lease, now: datetime) -> None:
         write_json(folder.lease, encode(lease))
 
 
-def break_lease(folder: RunFolder, lease: Lease) -> None:
-    """Take the run from a holder of whom the cluster has said that its processes are gone."""
-    give_back(folder, lease)
-
-
 @contextmanager
 def guarded(folder: RunFolder, lease: Lease) -> Generator[None]:
     """Write the run's last records while nobody can take it over.
@@ -169,7 +164,7 @@ def check(folder: RunFolder, lease: Lease) -> None:
 
 
 def give_back(folder: RunFolder, lease: Lease) -> None:
-    """Give the run back, if it is still ours."""
+    """Free the run, if the lease is still the one that holds it."""
     with _locked(folder):
         if read_lease(folder) == lease:
             folder.lease.unlink()

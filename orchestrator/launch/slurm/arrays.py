@@ -6,7 +6,7 @@ wait for the task i of another, so that a thousand children of a thousand parent
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.launch.slurm.ids import JobTask
@@ -35,6 +35,33 @@ class Batch:
     """Number in the array, and run."""
     dependency: str | None
     """What it waits for, in Slurm's words; None for nothing."""
+
+
+def in_waves(
+    asks: Sequence[Ask],
+    placed: Mapping[str, JobTask],
+    max_array_size: int,
+    submit: Callable[[Batch], Mapping[str, JobTask] | None],
+) -> None:
+    """Submit runs whose parents' jobs are known, then those that wait for them, and so on.
+
+    Args:
+        asks: most urgent first.
+        placed: the jobs of runs under way.
+        max_array_size: one more than the largest number of a task.
+        submit: takes an array and returns its jobs, those that came to be; None to stop.
+    """
+    known, left = dict(placed), list(asks)
+    while True:
+        ready = [ask for ask in left if all(name in known for name in ask.after)]
+        left = [ask for ask in left if any(name not in known for name in ask.after)]
+        if not ready:
+            return  # what is left waits for jobs that are not known
+        for batch in next_batches(ready, known, max_array_size):
+            jobs = submit(batch)
+            if jobs is None:
+                return
+            known.update(jobs)
 
 
 def next_batches(

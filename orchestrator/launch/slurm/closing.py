@@ -15,7 +15,7 @@ from orchestrator.launch.triage import triage
 from orchestrator.plan.causes import Cause
 from orchestrator.store.attempts import Exit, ending_unsaid, write_exit
 from orchestrator.store.layout import SubmissionFolder
-from orchestrator.worker.lease import break_lease, read_lease
+from orchestrator.worker.lease import give_back, read_lease
 
 MOST_RANK_LOGS = 16
 """Logs of processes that are read for a cause. An assumption: the first to fail is among them."""
@@ -101,4 +101,4 @@ def _free(attempt: OpenAttempt, job: SlurmJob) -> None:
     if lease is None or (lease.attempt, lease.token) != (attempt.number, attempt.intent.token):
         return
     if lease.host in host_names(job.nodes):
-        break_lease(attempt.folder, lease)
+        give_back(attempt.folder, lease)

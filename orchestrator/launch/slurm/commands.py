@@ -2,27 +2,14 @@
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from orchestrator.launch.inherited import without_jobs
 from orchestrator.launch.slurm.answers import ENVIRONMENT, CommandOutput
 
 SECONDS = 60.0
 """How long a command may take. An assumption: a busy controller answers within half a minute."""
-
-FOREIGN = (
-    "SLURM_",
-    "SRUN_",
-    "SBATCH_",
-    "SALLOC_",
-    "SCANCEL_",
-    "SQUEUE_",
-    "SACCT_",
-    "PMI_",
-    "PMIX_",
-)
-"""Begin the variables of a job around the launcher, or of a user's habits; ours mean nothing else
-than they say."""
 
 KEPT = ("SLURM_CONF", "SLURM_CONF_SERVER")
 """Those that say which cluster is meant."""
@@ -34,7 +21,7 @@ def run_command(command: Sequence[str], *, cwd: Path | None = None) -> CommandOu
         done = subprocess.run(
             command,
             cwd=cwd,
-            env=clean_environment(os.environ),
+            env={**without_jobs(os.environ, KEPT), **ENVIRONMENT},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=SECONDS,
@@ -45,13 +32,3 @@ def run_command(command: Sequence[str], *, cwd: Path | None = None) -> CommandOu
     except OSError as error:
         return CommandOutput(stdout=b"", stderr=str(error).encode(), code=127)
     return CommandOutput(stdout=done.stdout, stderr=done.stderr, code=done.returncode)
-
-
-def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without what an enclosing job or a habit has put there."""
-    kept = {
-        name: value
-        for name, value in environ.items()
-        if name in KEPT or not name.startswith(FOREIGN)
-    }
-    return {**kept, **ENVIRONMENT}

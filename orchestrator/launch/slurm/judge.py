@@ -42,8 +42,6 @@ class Verdict:
     """Where the run stands; `failed` if the attempt is over."""
     message: str | None = None
     """What it waits for, or why nothing is known."""
-    is_over: bool = False
-    """Whether its job has ended for good, and the attempt is to be closed."""
     is_lost: bool = False
     """Whether Slurm no longer knows the job, or knows it only from its accounts."""
     is_confirmed: bool = False
@@ -54,6 +52,11 @@ class Verdict:
     """Slurm's word."""
     watch: bool = False
     """Whether since when the word is seen decides what comes of it."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its job has ended for good, and the attempt is to be closed."""
+        return self.state is State.FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,4 +146,4 @@ def _wait(
 
 
 def _over(word: str, *, sure: bool = False) -> Verdict:
-    return Verdict(state=State.FAILED, is_over=True, is_confirmed=sure, word=word)
+    return Verdict(state=State.FAILED, is_confirmed=sure, word=word)

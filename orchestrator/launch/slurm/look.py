@@ -34,14 +34,17 @@ class Picture:
     """Every run of the plan."""
     jobs: dict[str, JobTask]
     """Jobs of runs under way."""
-    placed: dict[str, JobTask]
-    """Those that other jobs can be told to wait for."""
     newest: dict[str, int]
     """The newest attempt at each run, where there is one."""
     others: int
     """The user's waiting and running jobs that are not this study's."""
     silence: str | None
     """Why Slurm could not be asked; None if it answered."""
+
+    @property
+    def placed(self) -> dict[str, JobTask]:
+        """The jobs that other jobs can be told to wait for."""
+        return {name: job for name, job in self.jobs.items() if self.observed[name].waitable}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +93,6 @@ class _Eyes:
         return Picture(
             observed=observed,
             jobs=found,
-            placed={name: job for name, job in found.items() if observed[name].waitable},
             newest=newest,
             others=max(0, _waiting(queue) - len(found)),
             silence=queue.reason if isinstance(queue, Unanswered) else None,

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from orchestrator.errors import LaunchError, RecordError
-from orchestrator.launch.eta import eta_seconds
 from orchestrator.launch.loop import Outcome
 from orchestrator.launch.open_attempts import open_attempt
-from orchestrator.launch.slurm.arrays import Batch, next_batches
+from orchestrator.launch.overview import overview_of
+from orchestrator.launch.slurm.arrays import Batch, in_waves
 from orchestrator.launch.slurm.asks import asks_for
 from orchestrator.launch.slurm.cluster import Cluster
 from orchestrator.launch.slurm.handing import Handed, Wanted, hand_over
@@ -21,9 +21,9 @@ from orchestrator.launch.slurm.ids import JobTask
 from orchestrator.launch.slurm.look import Picture, look
 from orchestrator.launch.slurm.pace import Pace
 from orchestrator.launch.slurm.scheduler import Reply, SlurmLimits
-from orchestrator.launch.states import Moment, progress_of, seconds_of
+from orchestrator.launch.states import Moment, seconds_of
 from orchestrator.launch.usage import Timed, add_usage
-from orchestrator.launch.watcher import Overview, RunningRun, Watcher
+from orchestrator.launch.watcher import Watcher
 from orchestrator.plan.actions import Action, Verb, decide, halt_reason
 from orchestrator.plan.causes import Cause
 from orchestrator.plan.limits import Limits
@@ -77,7 +77,6 @@ class Rounds:
         done = {n for n, seen in self._picture.observed.items() if seen.state is State.DONE}
         self._told = _Told(done=done)
         self._timed: list[Timed] = []
-        self._finished = 0
 
     def has_work(self) -> bool:
         """Return whether anything is to be submitted."""
@@ -108,7 +107,7 @@ class Rounds:
         return Outcome(
             actions=self._decide(),
             observed=self._picture.observed,
-            finished=self._finished,
+            finished=len(self._timed),
             seconds=self._timing.seconds() - self._began,
             interrupted=interrupted(),
             halted=halt_reason(self._picture.observed, self._limits_now()),
@@ -166,9 +165,8 @@ class Rounds:
             return
 
     def _submit(self, actions: Sequence[Action], interrupted: Callable[[], bool]) -> None:
-        """Submit in waves: runs whose parents' jobs are known, then those that wait for them."""
         config, profile = self._cluster.config, self._cluster.profile
-        left = asks_for(self._plan, actions, profile, config.execution.device)
+        asks = asks_for(self._plan, actions, profile, config.execution.device)
         wanted = {
             action.run_id: Wanted(
                 run=self._runs[action.run_id],
@@ -177,19 +175,15 @@ class Rounds:
             )
             for action in actions
         }
-        placed = dict(self._picture.placed)
-        while left:
-            ready = [ask for ask in left if all(name in placed for name in ask.after)]
-            left = [ask for ask in left if any(name not in placed for name in ask.after)]
-            for batch in next_batches(ready, placed, self._limits.max_array_size):
-                if interrupted() or not self._pace.wait():
-                    return
-                handed = self._hand_over(batch, wanted)
-                placed.update(handed.placed)
-                if handed.submitted.reply is Reply.FULL:
-                    return  # the rest waits for the next round
-            if not ready:
-                return  # what is left waits for jobs that are not known
+
+        def submit(batch: Batch) -> dict[str, JobTask] | None:
+            if interrupted() or not self._pace.wait():
+                return None
+            handed = self._hand_over(batch, wanted)
+            full = handed.submitted.reply is Reply.FULL  # the rest waits for the next round
+            return None if full else handed.placed
+
+        in_waves(asks, self._picture.placed, self._limits.max_array_size, submit)
 
     def _hand_over(self, batch: Batch, wanted: dict[str, Wanted]) -> Handed:
         handed = hand_over(self._cluster, batch, wanted, self._timing.now())
@@ -197,7 +191,8 @@ class Rounds:
             raise LaunchError(
                 f"Slurm refuses a job: {handed.submitted.words}",
                 f"profile {self._cluster.profile.profile}",
-                f"see sweep doctor --profile {self._cluster.profile.profile}; jobs under way go on",
+                f"sweep doctor --profile {self._cluster.profile.profile} says what does not fit; "
+                "jobs under way go on",
             )
         for name, attempt in handed.attempts.items():
             self._picture.observed[name] = Observed(
@@ -215,7 +210,6 @@ class Rounds:
             run = self._runs[name]
             if seen.state is State.DONE and name not in self._told.done:
                 self._told.done.add(name)
-                self._finished += 1
                 seconds = seconds_of(self._cluster.folder.run(name))
                 self._timed.append(Timed(run=run, seconds=seconds))
                 self._watcher.ended(run, seen, seconds)
@@ -223,27 +217,14 @@ class Rounds:
                 self._told.failed[name] = seen.attempts
                 if not seen.earlier:
                     self._watcher.ended(run, seen, seconds_of(self._cluster.folder.run(name)))
-        self._watcher.look(self._overview())
-
-    def _overview(self) -> Overview:
-        observed = self._picture.observed
-        running = tuple(
-            RunningRun(
-                run=self._runs[name],
-                state=seen.state,
-                progress=progress_of(self._cluster.folder.run(name)),
+        self._watcher.look(
+            overview_of(
+                self._plan,
+                self._cluster.folder,
+                self._picture.observed,
+                timed=self._timed,
+                seconds=self._timing.seconds() - self._began,
             )
-            for name, seen in observed.items()
-            if seen.state in LIVE
-        )
-        shares = {r.run.run_id: r.share for r in running}
-        return Overview(
-            plan=self._plan,
-            observed=observed,
-            running=running,
-            finished=self._finished,
-            seconds=self._timing.seconds() - self._began,
-            eta_seconds=eta_seconds(self._plan, observed, shares, tuple(self._timed), None),
         )
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from orchestrator.launch.disk import full_disk_named
 from orchestrator.launch.lock import launch_lock
 from orchestrator.launch.loop import Outcome
-from orchestrator.launch.slurm.arrays import next_batches
+from orchestrator.launch.slurm.arrays import Batch, in_waves
 from orchestrator.launch.slurm.asks import asks_for
 from orchestrator.launch.slurm.cluster import Cluster
 from orchestrator.launch.slurm.compose import Composed, compose
@@ -89,20 +89,18 @@ def preview_on_cluster(plan: Plan, cluster: Cluster) -> Preview:
 def _rehearsed(
     plan: Plan, cluster: Cluster, actions: Sequence[Action], placed: dict[str, JobTask]
 ) -> tuple[Composed, ...]:
-    """Compose the arrays in their waves, as if Slurm gave them the numbers 1, 2, 3."""
+    """Compose the arrays as if Slurm gave them the numbers 1, 2, 3."""
     device, size = cluster.config.execution.device, cluster.scheduler.limits().max_array_size
-    left = asks_for(plan, actions, cluster.profile, device)
+    asks = asks_for(plan, actions, cluster.profile, device)
     found: list[Composed] = []
-    while left:
-        ready = [ask for ask in left if all(name in placed for name in ask.after)]
-        left = [ask for ask in left if any(name not in placed for name in ask.after)]
-        for batch in next_batches(ready, placed, size):
-            number = len(found) + 1
-            attempts = dict.fromkeys((name for _, name in batch.tasks), 1)
-            found.append(compose(cluster, batch, f"{number:032x}", attempts, _now()))
-            placed |= {name: JobTask(job_id=number, task=index) for index, name in batch.tasks}
-        if not ready:
-            break
+
+    def rehearse(batch: Batch) -> dict[str, JobTask]:
+        number = len(found) + 1
+        attempts = dict.fromkeys((name for _, name in batch.tasks), 1)
+        found.append(compose(cluster, batch, f"{number:032x}", attempts, _now()))
+        return {name: JobTask(job_id=number, task=index) for index, name in batch.tasks}
+
+    in_waves(asks, placed, size, rehearse)
     return tuple(found)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.launch.session import preview
+from orchestrator.launch.session import outlook
 from orchestrator.plan.limits import Limits
 from orchestrator.plan.observed import State
 
@@ -54,7 +54,7 @@ def test_no_secret_of_the_environment_is_written_anywhere(
 
 def test_status_asks_the_cluster_and_says_what_jobs_wait_for(study: SlurmStudy) -> None:
     slow = study.launch_slowly()
-    _, observed = preview(study.plan, study.folder, Limits(slots=None))
+    observed = outlook(study.plan, study.folder, Limits(slots=None)).observed
     assert observed[slow].state is State.RUNNING
     below = next(run.run_id for run in study.plan.runs if slow in run.needs)
     assert (observed[below].state, observed[below].message) == (State.QUEUED, "Dependency")
