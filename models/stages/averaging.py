@@ -157,8 +157,7 @@ def _leave(
         weights=total.mean(),
         optimizer=None,
     )
-    checkpoint.write(checkpoints, soup)
-    checkpoint.prune(checkpoints, keep=1, latest=total.members)
+    checkpoint.save(checkpoints, soup, keep=1, holding=context.holding)
     recipe = [
         {
             "run_id": config.members[one.member],

@@ -120,11 +120,12 @@ def _save(context: StageContext, step: int, sums: Sums) -> None:
     losses, tokens = sums
     position = int(np.count_nonzero(tokens))
     kept = {"nats": torch.from_numpy(losses), "tokens": torch.from_numpy(tokens)}
-    checkpoint.write(
+    checkpoint.save(
         context.folder.checkpoints,
         Checkpoint(step=step, position=position, counters={}, weights=kept, optimizer=None),
+        keep=1,
+        holding=context.holding,
     )
-    checkpoint.prune(context.folder.checkpoints, keep=1, latest=position)
 
 
 def _summary(group: str, nats: NDArray[np.float64]) -> tuple[Measure, ...]:

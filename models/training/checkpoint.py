@@ -2,13 +2,16 @@
 
 A checkpoint is a folder named by its position, with `model.safetensors`, `optimizer.safetensors`
 (left out where nothing goes on from it), `state.json`, and `manifest.json`, which is written last
-and holds the size and hash of each. It is made under another name and renamed when complete.
+and holds the size and hash of each. It is made under a name of its process's own and renamed when
+complete, while nobody can take the run over: a process that lost its run publishes nothing.
 """
 
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -32,6 +35,9 @@ MODEL = "model.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 STATE = "state.json"
 
+PART = ".part"
+"""Ends the names of folders that are being written."""
+
 log = logging.getLogger(__name__)
 
 
@@ -51,15 +57,52 @@ class Checkpoint:
     """Optimizer state, named by parameter and kind; None where nothing goes on from here."""
 
 
-def write(checkpoints: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint and return its folder.
+Holding = Callable[[], AbstractContextManager[None]]
+"""Gives contexts in which nobody can take the run over (`StageContext.holding`)."""
+
+
+def save(
+    checkpoints: Path, checkpoint: Checkpoint, *, keep: int, holding: Holding = nullcontext
+) -> Path:
+    """Write a checkpoint, remove all but the last `keep` up to it, return its folder.
 
     A crash at any point leaves no folder of this name, or a complete one.
+
+    Raises:
+        LeaseHeldError: if the run was taken over; what the other process wrote is untouched.
     """
-    final = checkpoints / str(checkpoint.position)
-    part = checkpoints / f".{checkpoint.position}.part"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{checkpoint.position}.", suffix=PART, dir=checkpoints))
+    try:
+        _fill(part, checkpoint)
+    except OSError:
+        with holding():  # whoever took the run over has cleared leftovers away, this among them
+            raise
+    with holding():
+        final = checkpoints / str(checkpoint.position)
+        if final.exists():  # it was found damaged, or training would not have come here again
+            shutil.rmtree(final)
+        part.rename(final)
+        _sync_folder(checkpoints)
+        _prune(checkpoints, keep=keep, latest=checkpoint.position)
+    return final
+
+
+def clear(checkpoints: Path, *, keep: int, latest: int) -> None:
+    """Remove leftover parts, and all but the last `keep` checkpoints up to position `latest`.
+
+    One beyond `latest` was found damaged, or training would have gone on from it. The caller
+    makes sure that nobody can take the run over meanwhile.
+    """
+    if not checkpoints.is_dir():
+        return
+    for path in checkpoints.glob(f".*{PART}"):
+        shutil.rmtree(path, ignore_errors=True)
+    _prune(checkpoints, keep=keep, latest=latest)
+
+
+def _fill(part: Path, checkpoint: Checkpoint) -> None:
+    """Write the files of a checkpoint into an empty folder."""
     _write_tensors(part / MODEL, checkpoint.weights)
     if checkpoint.optimizer is not None:
         _write_tensors(part / OPTIMIZER, checkpoint.optimizer)
@@ -67,11 +110,7 @@ def write(checkpoints: Path, checkpoint: Checkpoint) -> Path:
     state = {"step": checkpoint.step, "position": checkpoint.position, "counters": counters}
     write_json(part / STATE, state)
     write_manifest(part)
-    if final.exists():  # it was found damaged, or training would not have come here again
-        shutil.rmtree(final)
-    part.rename(final)
-    _sync_folder(checkpoints)
-    return final
+    part.chmod(0o755)  # the temporary folder's mode is for its owner alone
 
 
 def newest_valid(checkpoints: Path) -> Path | None:
@@ -186,15 +225,12 @@ def positions(checkpoints: Path) -> list[int]:
     return sorted(int(path.name) for path in checkpoints.iterdir() if path.name.isdecimal())
 
 
-def prune(checkpoints: Path, *, keep: int, latest: int) -> None:
-    """Remove all but the last `keep` checkpoints up to position `latest`, and leftover parts.
-
-    One beyond `latest` was found damaged, or training would have gone on from it.
-    """
-    kept = [position for position in positions(checkpoints) if position <= latest][-keep:]
-    for path in checkpoints.iterdir():
-        if path.name not in map(str, kept):
-            shutil.rmtree(path)
+def _prune(checkpoints: Path, *, keep: int, latest: int) -> None:
+    there = positions(checkpoints)
+    kept = [position for position in there if position <= latest][-keep:]
+    for position in there:
+        if position not in kept:
+            shutil.rmtree(checkpoints / str(position))
 
 
 def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:

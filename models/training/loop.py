@@ -19,7 +19,6 @@ from models.training.loss import Part
 from models.training.optimizer import load_state, state_tensors
 from models.training.ranks import Ranks, joined
 from orchestrator.spec.schedule import Schedule
-from orchestrator.store.layout import RunFolder
 from orchestrator.store.stage import DivergedError, Progress, StageContext, StoppedError
 
 CHECKPOINT_SECONDS = 600.0
@@ -71,14 +70,15 @@ def train(training: Training, context: StageContext) -> dict[str, int]:
     with joined(context.world, context.execution) as ranks:
         counters = _train(training, context, ranks)
         if ranks.world.is_first:
-            checkpoint.prune(context.folder.checkpoints, keep=1, latest=training.end)
+            with context.holding():
+                checkpoint.clear(context.folder.checkpoints, keep=1, latest=training.end)
         ranks.everyones(None)  # nobody leaves before all is written
     return dict(counters)
 
 
 def _train(training: Training, context: StageContext, ranks: Ranks) -> Counter[str]:
     """Go from the newest checkpoint to the end, all processes in step."""
-    position, counters = _resume(training, context.folder, ranks)
+    position, counters = _resume(training, context, ranks)
     context.resumed(position // training.batch)
     saved = time.monotonic()
     while position < training.end:
@@ -89,7 +89,7 @@ def _train(training: Training, context: StageContext, ranks: Ranks) -> Counter[s
         stopped, due = any(stop for stop, _ in told), any(due for _, due in told)
         if position == training.end or stopped or due:
             if ranks.world.is_first:
-                _save(training, context.folder, position, counters)
+                _save(training, context, position, counters)
             saved = time.monotonic()
         if stopped:
             ranks.everyones(None)  # the checkpoint is there before anybody leaves
@@ -125,16 +125,21 @@ def _step(training: Training, position: int, counters: Counter[str], ranks: Rank
     )
 
 
-def _resume(training: Training, folder: RunFolder, ranks: Ranks) -> tuple[int, Counter[str]]:
+def _resume(training: Training, context: StageContext, ranks: Ranks) -> tuple[int, Counter[str]]:
     """Load the run's own newest checkpoint, if there is one; return where to go on.
 
-    The first process says which one it is: the others may find another one valid.
+    The first process says which one it is: the others may find another one valid. It removes what
+    an earlier process left unfinished, or was found damaged.
     """
-    found = checkpoint.newest_valid(folder.checkpoints) if ranks.world.is_first else None
+    checkpoints = context.folder.checkpoints
+    found = checkpoint.newest_valid(checkpoints) if ranks.world.is_first else None
     newest = ranks.firsts(found)
-    if newest is None:
+    own = None if newest is None else checkpoint.read(newest)
+    if ranks.world.is_first:
+        with context.holding():
+            checkpoint.clear(checkpoints, keep=CHECKPOINTS_KEPT, latest=own.position if own else -1)
+    if own is None:
         return training.start, Counter(training.counters)
-    own = checkpoint.read(newest)
     checkpoint.load_weights(training.module, own.weights, where=str(newest))
     if own.position < training.end:
         load_state(training.optimizer, training.module, own.optimizer, where=str(newest))
@@ -142,11 +147,11 @@ def _resume(training: Training, folder: RunFolder, ranks: Ranks) -> tuple[int, C
 
 
 def _save(
-    training: Training, folder: RunFolder, position: int, counters: Mapping[str, int]
+    training: Training, context: StageContext, position: int, counters: Mapping[str, int]
 ) -> None:
     resumable = position < training.end or training.keep_optimizer
-    checkpoint.write(
-        folder.checkpoints,
+    checkpoint.save(
+        context.folder.checkpoints,
         Checkpoint(
             step=position // training.batch,
             position=position,
@@ -154,5 +159,6 @@ def _save(
             weights=training.module.state_dict(),
             optimizer=state_tensors(training.optimizer, training.module) if resumable else None,
         ),
+        keep=CHECKPOINTS_KEPT,
+        holding=context.holding,
     )
-    checkpoint.prune(folder.checkpoints, keep=CHECKPOINTS_KEPT, latest=position)

@@ -6,6 +6,7 @@ true and then raises `StoppedError`. It never deals with leases, signals, attemp
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -118,6 +119,14 @@ class StageContext(Protocol):
 
     def report(self, progress: Progress) -> None:
         """Log a step; cheap enough to call at each one."""
+        ...
+
+    def holding(self) -> AbstractContextManager[None]:
+        """Return a context in which nobody can take the run over, to publish what was written.
+
+        Entering it raises `LeaseHeldError` if somebody has: a process that was frozen meanwhile
+        must not touch what its successor wrote. Keep it short.
+        """
         ...
 
     def stop_requested(self) -> bool:

@@ -1,5 +1,7 @@
 """What a stage is given: the run, its inputs, and the way to say how far it is."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -47,12 +49,25 @@ class RunContext:
         tracker: Tracker,
         stop: StopFlag,
         world: World,
+        holding: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        """Start with nothing reported.
+
+        Args:
+            inputs: what the attempt reads.
+            reporter: is told how far it is.
+            tracker: is told, too.
+            stop: turns true when the attempt is to leave.
+            world: the processes that make it together.
+            holding: gives contexts in which nobody can take the run over; a process beside the
+                first publishes nothing and needs none.
+        """
         self._inputs = inputs
         self._reporter = reporter
         self._tracker = tracker
         self._stop = stop
         self._world = world
+        self._holding = holding
 
     @property
     def config(self) -> RunConfig:
@@ -103,6 +118,14 @@ class RunContext:
         """Log a step."""
         self._reporter.report(progress)
         self._tracker.log(progress)
+
+    def holding(self) -> AbstractContextManager[None]:
+        """Return a context in which nobody can take the run over.
+
+        Raises:
+            LeaseHeldError: on entering it, if somebody has.
+        """
+        return self._holding()
 
     def stop_requested(self) -> bool:
         """Return whether to checkpoint and leave now."""

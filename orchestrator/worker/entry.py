@@ -225,7 +225,14 @@ def _run_stage(  # noqa: PLR0913  (what one attempt is made of)
     result: StageResult | None = None
     try:
         result = function(
-            RunContext(inputs=inputs, reporter=reporter, tracker=tracker, stop=stop, world=world)
+            RunContext(
+                inputs=inputs,
+                reporter=reporter,
+                tracker=tracker,
+                stop=stop,
+                world=world,
+                holding=lambda: guarded(folder, lease),
+            )
         )
         reporter.close()
         with guarded(folder, lease):

@@ -135,14 +135,16 @@ def metrics_line(progress: Progress) -> str:
 
 
 def keep_lines(folder: RunFolder, step: int) -> None:
-    """Cut `metrics.jsonl` after `step`, and a last line that a crash left unfinished."""
+    """Cut `metrics.jsonl` after `step`, and a last line that a crash left unfinished.
+
+    It is always written anew: what a process that lost the run still writes is in nobody's file.
+    """
     if not folder.metrics.exists():
         return
     lines = folder.metrics.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     kept = [line for line in lines if line.endswith("\n") and _step_of(line) <= step]
-    if len(kept) < len(lines):
-        with replacing(folder.metrics) as temporary:
-            temporary.write_text("".join(kept), encoding="utf-8")
+    with replacing(folder.metrics) as temporary:
+        temporary.write_text("".join(kept), encoding="utf-8")
 
 
 def _step_of(line: str) -> float:

@@ -1,6 +1,7 @@
 """A real `StageContext` on a temporary folder, and a tiny world to train on."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,6 +65,9 @@ class FolderContext:
 
     def report(self, progress: Progress) -> None:
         self.reports.append(progress)
+
+    def holding(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def stop_requested(self) -> bool:
         return self.stop_after is not None and len(self.reports) >= self.stop_after

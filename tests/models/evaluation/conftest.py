@@ -1,6 +1,7 @@
 """A tiny made world and models of random weights, to evaluate on."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,6 +85,9 @@ class Context:
     def report(self, progress: Progress) -> None:
         self.reports.append(progress)
 
+    def holding(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def stop_requested(self) -> bool:
         if self.stops_after is None:
             return False
@@ -101,7 +105,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     weights = Checkpoint(
         step=1, position=1, counters={}, weights=model.state_dict(), optimizer=None
     )
-    checkpoint.write(RunFolder(root / "runs" / "model").checkpoints, weights)
+    checkpoint.save(RunFolder(root / "runs" / "model").checkpoints, weights, keep=1)
     return root
 
 

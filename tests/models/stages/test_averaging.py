@@ -64,9 +64,10 @@ def leave(declared: Any, tmp_path: Path) -> Callable[..., dict[str, Tensor]]:
         model = build_model(shape or declared.model, declared.vision, seed)
         weights = {**model.state_dict(), **(change or {})}
         folder = RunFolder(tmp_path / "runs" / name)
-        checkpoint.write(
+        checkpoint.save(
             folder.checkpoints,
             Checkpoint(step=1, position=1, counters={}, weights=weights, optimizer=None),
+            keep=1,
         )
         return weights
 
@@ -343,7 +344,7 @@ def test_models_of_text_are_chosen_by_text_and_by_nothing_that_is_no_score(
         saved = Checkpoint(
             step=1, position=1, counters={}, weights=model.state_dict(), optimizer=None
         )
-        checkpoint.write(RunFolder(tmp_path / "runs" / name).checkpoints, saved)
+        checkpoint.save(RunFolder(tmp_path / "runs" / name).checkpoints, saved, keep=1)
 
     def context(benchmark: str) -> Any:
         suite = replace(SUITE, kind=SuiteKind.TEXT, benchmarks=(benchmark,), limit=4)

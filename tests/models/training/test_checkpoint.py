@@ -1,5 +1,6 @@
 """A checkpoint is there whole or not at all, and never trusted unread."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from torch import nn
 from models.architecture.build import build_model
 from models.training import checkpoint
 from models.training.checkpoint import Checkpoint, load_trained, load_weights
-from orchestrator.errors import RecordError
+from orchestrator.errors import LaunchError, RecordError
 from orchestrator.spec.model import Encoder, ModelConfig, Norm, VisionConfig
 from orchestrator.store.layout import RunFolder
 
@@ -32,7 +33,7 @@ def sample(position: int, *, optimizer: bool = True) -> Checkpoint:
 @pytest.mark.parametrize("optimizer", [True, False])
 def test_what_was_written_is_read(tmp_path: Path, optimizer: bool) -> None:
     written = sample(40, optimizer=optimizer)
-    folder = checkpoint.write(tmp_path / "a folder", written)
+    folder = checkpoint.save(tmp_path / "a folder", written, keep=1)
     assert folder == checkpoint.newest_valid(tmp_path / "a folder")
     found = checkpoint.read(folder)
     assert (found.step, found.position, found.counters) == (4, 40, {"supervised_tokens": 120})
@@ -41,7 +42,9 @@ def test_what_was_written_is_read(tmp_path: Path, optimizer: bool) -> None:
 
 
 def test_equal_weights_give_equal_bytes(tmp_path: Path) -> None:
-    first, second = (checkpoint.write(tmp_path / name, sample(40)) for name in ("one", "two"))
+    first, second = (
+        checkpoint.save(tmp_path / name, sample(40), keep=9) for name in ("one", "two")
+    )
     for path in first.iterdir():
         assert path.read_bytes() == (second / path.name).read_bytes(), path.name
 
@@ -52,7 +55,7 @@ def test_there_is_no_checkpoint_where_there_is_no_folder(tmp_path: Path) -> None
 
 def test_the_newest_is_the_one_of_the_highest_position(tmp_path: Path) -> None:
     for position in (100, 90, 1000):
-        checkpoint.write(tmp_path, sample(position))
+        checkpoint.save(tmp_path, sample(position), keep=9)
     assert checkpoint.newest_valid(tmp_path) == tmp_path / "1000"
 
 
@@ -72,8 +75,8 @@ def test_a_damaged_one_is_passed_over_for_the_one_before_it(
     tmp_path: Path, name: str, damage: object
 ) -> None:
     assert callable(damage)
-    checkpoint.write(tmp_path, sample(10))
-    newest = checkpoint.write(tmp_path, sample(20))
+    checkpoint.save(tmp_path, sample(10), keep=9)
+    newest = checkpoint.save(tmp_path, sample(20), keep=9)
     damage(newest / name)
     assert checkpoint.newest_valid(tmp_path) == tmp_path / "10"
     with pytest.raises(RecordError) as caught:
@@ -82,25 +85,57 @@ def test_a_damaged_one_is_passed_over_for_the_one_before_it(
 
 
 def test_one_without_its_manifest_was_never_finished(tmp_path: Path) -> None:
-    (checkpoint.write(tmp_path, sample(10)) / "manifest.json").unlink()
+    (checkpoint.save(tmp_path, sample(10), keep=9) / "manifest.json").unlink()
     assert checkpoint.newest_valid(tmp_path) is None
 
 
-def test_a_part_left_by_a_crash_is_no_checkpoint_and_is_in_nobody_s_way(tmp_path: Path) -> None:
-    part = tmp_path / ".20.part"
+def test_a_part_left_by_a_crash_is_no_checkpoint_and_is_cleared_away(tmp_path: Path) -> None:
+    part = tmp_path / ".20.abc.part"
     part.mkdir()
     (part / "model.safetensors").write_text("half")
     assert checkpoint.newest_valid(tmp_path) is None
-    checkpoint.write(tmp_path, sample(20))
-    assert checkpoint.newest_valid(tmp_path) == tmp_path / "20"
-    assert not part.exists()
+    checkpoint.save(tmp_path, sample(20), keep=1)
+    assert part.exists()  # it may be another process's, which has not noticed yet
+    checkpoint.clear(tmp_path, keep=1, latest=20)
+    assert [path.name for path in tmp_path.iterdir()] == ["20"]
 
 
-def test_pruning_keeps_the_last_ones_up_to_the_latest(tmp_path: Path) -> None:
-    for position in (10, 20, 30, 90):  # 90: found damaged, so that training went on from 30
-        checkpoint.write(tmp_path, sample(position))
-    checkpoint.prune(tmp_path, keep=2, latest=30)
+def test_the_last_ones_up_to_the_newest_are_kept(tmp_path: Path) -> None:
+    for position in (10, 20, 90, 30):  # 90: found damaged, so that training went on from 20
+        checkpoint.save(tmp_path, sample(position), keep=2)
     assert checkpoint.positions(tmp_path) == [20, 30]
+
+
+def test_a_process_that_lost_its_run_changes_nothing_in_it(tmp_path: Path) -> None:
+    for position in (10, 20, 30):
+        checkpoint.save(tmp_path, sample(position), keep=3)
+    before = {path: path.stat().st_ino for path in sorted(tmp_path.rglob("*"))}
+
+    def lost() -> AbstractContextManager[None]:
+        raise LaunchError("taken over", "lease.json", "nothing to do")
+
+    for position in (10, 25, 40):  # one that is there, one between, one beyond
+        with pytest.raises(LaunchError):
+            checkpoint.save(tmp_path, sample(position), keep=1, holding=lost)
+    assert checkpoint.positions(tmp_path) == [10, 20, 30]
+    assert all(path.stat().st_ino == node for path, node in before.items())
+
+
+def test_a_process_whose_half_written_folder_was_cleared_away_says_that_it_lost_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cleared(*_: object) -> None:
+        checkpoint.clear(tmp_path, keep=1, latest=0)  # by whoever took the run over
+        raise FileNotFoundError
+
+    def lost() -> AbstractContextManager[None]:
+        raise LaunchError("taken over", "lease.json", "nothing to do")
+
+    monkeypatch.setattr(checkpoint, "write_manifest", cleared)
+    with pytest.raises(LaunchError):
+        checkpoint.save(tmp_path, sample(10), keep=1, holding=lost)
+    with pytest.raises(FileNotFoundError):
+        checkpoint.save(tmp_path, sample(10), keep=1)
 
 
 def module() -> nn.Linear:
@@ -144,9 +179,10 @@ def test_a_trained_model_is_loaded_for_asking(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     trained = build_model(MODEL, VISION, seed=1)
     weights = trained.state_dict()
-    checkpoint.write(
+    checkpoint.save(
         folder.checkpoints,
         Checkpoint(step=1, position=10, counters={}, weights=weights, optimizer=None),
+        keep=1,
     )
     found = load_trained(folder, MODEL, VISION)
     assert not found.training
