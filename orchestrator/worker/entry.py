@@ -9,6 +9,7 @@ import errno
 import logging
 import resource
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -252,8 +253,11 @@ def _record_exit(
     started: datetime,
     clock: Clock,
 ) -> None:
-    """Write `exit.json`. If even that fails, the exit code alone has to tell."""
-    if not attempt.path.is_dir():
+    """Write `exit.json`. If even that fails, the exit code alone has to tell.
+
+    The launcher's last word on an attempt stays: a job that comes back later adds nothing to it.
+    """
+    if not attempt.path.is_dir() or _is_closed(attempt):
         return
     reporter = account.reporter
     ended = account.stage_ended or clock.seconds()
@@ -274,6 +278,13 @@ def _record_exit(
         write_exit(attempt, ending)
     except OSError:
         _LOG.exception("exit.json could not be written")
+
+
+def _is_closed(attempt: AttemptFolder) -> bool:
+    with suppress(RecordError):
+        ending = read_exit(attempt)
+        return ending is not None and ending.job_state is not None
+    return False
 
 
 def _peak_memory_mib() -> float:

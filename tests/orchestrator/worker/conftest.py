@@ -5,6 +5,7 @@ import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ CONFIG = TowerPretrain(
     features_of=(),
     seed=0,
 )
+NOW = datetime.now(UTC)
 StageFunction = Callable[[StageContext], StageResult]
 
 
@@ -53,6 +55,7 @@ class Bench:
     needs: tuple[str, ...] = ()
     tracking: Tracking = Tracking.OFF
     function: str = "stage_of_a_test:stage"
+    backend: str = "test"
 
     @property
     def folder(self) -> RunFolder:
@@ -86,7 +89,7 @@ class Bench:
             execution=Execution(),
             data=(DataFolder(name=SOURCE.name, version=SOURCE.version, folder=str(self.data)),),
             tracking=self.tracking,
-            backend="test",
+            backend=self.backend,
             slot=None,
             host="here",
             time="2026-01-02T03:04:05.000+00:00",

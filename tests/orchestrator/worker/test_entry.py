@@ -4,13 +4,14 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.spec.source import DataSource
-from orchestrator.store.attempts import read_exit
+from orchestrator.store.attempts import CLUSTER, read_exit, read_lives, write_exit
 from orchestrator.store.layout import RunFolder
 from orchestrator.store.records import is_done, read_progress, read_result
 from orchestrator.store.stage import (
@@ -99,6 +100,67 @@ def test_a_stop_signal_only_sets_a_flag_and_ctrl_c_is_ignored(
         raise StoppedError
 
     assert bench.attempt(stage) == ExitCode.STOPPED
+
+
+def warned(context: StageContext) -> StageResult:
+    """Take a step, and be told that the place is nearly gone."""
+    context.report(Progress(step=1, steps=3, position=2))
+    os.kill(os.getpid(), signal.SIGUSR2)
+    raise StoppedError
+
+
+def test_a_warned_job_that_got_further_asks_to_be_started_again(bench: "Bench") -> None:
+    assert bench.attempt(warned) == ExitCode.WARNED
+
+
+def test_a_warned_job_that_got_no_further_does_not_go_round_in_circles(bench: "Bench") -> None:
+    def stage(context: StageContext) -> StageResult:
+        context.resumed(1)
+        context.report(Progress(step=1, steps=3, position=2))
+        os.kill(os.getpid(), signal.SIGUSR2)
+        raise StoppedError
+
+    assert bench.attempt(stage) == ExitCode.STOPPED
+
+
+def test_the_next_life_of_a_job_goes_on_with_its_attempt(bench: "Bench") -> None:
+    bench.backend = CLUSTER
+    assert bench.attempt(warned) == ExitCode.WARNED
+    assert bench.attempt(attempt=1) == ExitCode.DONE
+    ending = read_exit(bench.folder.attempt(1))
+    assert ending is not None
+    assert ending.code == 0
+    assert [life.code for life in read_lives(bench.folder.attempt(1))] == [ExitCode.WARNED]
+
+
+def test_a_job_that_comes_back_after_its_attempt_was_closed_leaves_the_run_alone(
+    bench: "Bench",
+) -> None:
+    bench.backend = CLUSTER
+    bench.attempt(warned)
+    attempt = bench.folder.attempt(1)
+    ending = read_exit(attempt)
+    assert ending is not None
+    write_exit(attempt, replace(ending, job_state="NODE_FAIL"))
+    before = attempt.exit.read_bytes()
+    assert bench.attempt(attempt=1) == ExitCode.LEASE_HELD
+    assert not is_done(bench.folder)
+    assert attempt.exit.read_bytes() == before
+
+
+def test_a_stage_publishes_only_while_the_run_is_its_own(bench: "Bench") -> None:
+    def stage(context: StageContext) -> StageResult:
+        with context.holding():
+            (context.folder.path / "mine").touch()
+        lease = json.loads(context.folder.lease.read_text())
+        context.folder.lease.write_text(json.dumps({**lease, "token": "another", "attempt": 2}))
+        with context.holding():
+            (context.folder.path / "too late").touch()
+        raise AssertionError
+
+    assert bench.attempt(stage) == ExitCode.LEASE_HELD
+    assert (bench.folder.path / "mine").exists()
+    assert not (bench.folder.path / "too late").exists()
 
 
 @pytest.mark.parametrize(

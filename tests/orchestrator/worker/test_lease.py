@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import RecordError
+from orchestrator.spec.codec import encode
+from orchestrator.store.files import write_json
 from orchestrator.store.layout import RunFolder
 from orchestrator.worker.lease import (
     SILENCE,
@@ -20,6 +22,7 @@ from orchestrator.worker.lease import (
     is_alive,
     read_lease,
     take,
+    wait_for_silence,
 )
 from orchestrator.worker.process import process_start
 
@@ -157,3 +160,63 @@ def test_a_damaged_lease_is_named(folder: RunFolder) -> None:
     with pytest.raises(RecordError) as caught:
         take(folder, Lease.of_this_process(1, "mine"), NOW)
     assert str(folder.lease) in caught.value.where
+
+
+def elsewhere(folder: RunFolder, silent: timedelta) -> Lease:
+    """Let another machine hold the run, last heard of some time ago."""
+    lease = replace(Lease.of_this_process(1, "other"), host="another-machine")
+    write_json(folder.lease, encode(lease))
+    instant = (NOW - silent).timestamp()
+    os.utime(folder.lease, (instant, instant))
+    return lease
+
+
+class Sleeps:
+    """Time that passes only when somebody waits."""
+
+    def __init__(self, does: Callable[[], None] = lambda: None, stop_after: int = 1000) -> None:
+        self.count = 0
+        self._does = does
+        self._stop_after = stop_after
+
+    def now(self) -> datetime:
+        return NOW + timedelta(seconds=2 * self.count)
+
+    def sleep(self, seconds: float) -> bool:
+        assert seconds == 2
+        self.count += 1
+        self._does()
+        return self.count >= self._stop_after
+
+
+def test_a_silent_holder_elsewhere_is_waited_for_until_it_counts_as_gone(folder: RunFolder) -> None:
+    elsewhere(folder, SILENCE - timedelta(seconds=20))
+    time = Sleeps()
+    mine = Lease.of_this_process(1, "mine")
+    wait_for_silence(folder, mine, time.now, time.sleep)
+    assert time.count == 10
+    take(folder, mine, time.now())
+
+
+def test_a_holder_that_speaks_again_is_waited_for_no_longer(folder: RunFolder) -> None:
+    elsewhere(folder, timedelta(seconds=20))
+    mine = Lease.of_this_process(1, "mine")
+    time = Sleeps(lambda: os.utime(folder.lease))
+    wait_for_silence(folder, mine, time.now, time.sleep)
+    assert time.count == 1
+    with pytest.raises(LeaseHeldError):
+        take(folder, mine, time.now())
+
+
+def test_who_is_told_to_stop_waits_no_longer(folder: RunFolder) -> None:
+    elsewhere(folder, timedelta(0))
+    time = Sleeps(stop_after=3)
+    wait_for_silence(folder, Lease.of_this_process(1, "mine"), time.now, time.sleep)
+    assert time.count == 3
+
+
+def test_nobody_waits_for_a_process_of_this_machine(folder: RunFolder, sleeper: int) -> None:
+    write_json(folder.lease, encode(lease_of(sleeper)))
+    time = Sleeps()
+    wait_for_silence(folder, Lease.of_this_process(1, "mine"), time.now, time.sleep)
+    assert time.count == 0

@@ -318,10 +318,10 @@ class SimulatedSlurm:
 
     def _finish(self, process: Process, code: ExitCode) -> None:
         self.processes.remove(process)
-        if process.attempt.path.is_dir() and (
-            code is not ExitCode.LEASE_HELD or read_exit(process.attempt) is None
-        ):
-            write_exit(process.attempt, self._exit(process.lease.token, code))
+        if process.attempt.path.is_dir():
+            ending = read_exit(process.attempt)
+            if ending is None or ending.job_state is None:
+                write_exit(process.attempt, self._exit(process.lease.token, code))
         give_back(process.run, process.lease)
         job = next((j for j in self.jobs if j.process is process), None)
         if job is not None:
