@@ -4,17 +4,17 @@ import hashlib
 from pathlib import Path
 
 from orchestrator.errors import RecordError
+from orchestrator.store.checkpoint_files import MANIFEST_FILE
 from orchestrator.store.files import read_json, write_json
 
-MANIFEST = "manifest.json"
 HASH_BYTES = 1 << 22
 """Bytes read at a time while hashing."""
 
 
 def write_manifest(folder: Path) -> None:
     """Write down what lies in a folder now."""
-    files = sorted(path for path in folder.iterdir() if path.name != MANIFEST)
-    write_json(folder / MANIFEST, {path.name: _facts(path) for path in files})
+    files = sorted(path for path in folder.iterdir() if path.name != MANIFEST_FILE)
+    write_json(folder / MANIFEST_FILE, {path.name: _facts(path) for path in files})
 
 
 def verify(folder: Path) -> None:
@@ -23,7 +23,7 @@ def verify(folder: Path) -> None:
     Raises:
         RecordError: naming the first file that is missing or differs.
     """
-    manifest = read_json(folder / MANIFEST)
+    manifest = read_json(folder / MANIFEST_FILE)
     for name, expected in manifest.items():
         path = folder / name
         if not path.is_file() or _facts(path) != expected:

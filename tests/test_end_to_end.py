@@ -6,6 +6,7 @@ One study is run undisturbed, and again with Ctrl-C in the middle; both must lea
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from models.training.checkpoint import newest_valid
 from orchestrator.store.layout import StudyFolder
 
 ROOT = Path(__file__).parents[1]
@@ -102,6 +104,30 @@ def test_a_finished_study_starts_nothing_when_launched_again(world: Path, finish
     said = sweep("launch", str(SMOKE), "--data", str(world), "--results", str(finished))
     assert "0 of them now" in said
     assert what_a_study_found(finished) == before
+
+
+def test_what_is_not_needed_goes_only_when_told_and_the_study_still_grows(
+    world: Path, finished: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(finished / "smoke", tmp_path / "smoke")
+    files = what_a_study_found(tmp_path)
+    gc = ["gc", str(SMOKE), "--results", str(tmp_path), "--json"]
+    shown = {json.loads(line)["run_id"] for line in sweep(*gc).splitlines()}
+    assert shown
+    assert what_a_study_found(tmp_path) == files
+    sweep(*gc, "--yes")
+    gone = set(files) - set(what_a_study_found(tmp_path))
+    assert gone == {name for name in files if name[:12] in shown and "/checkpoints/" in name}
+    assert sweep(*gc) == ""
+    launch = ["launch", str(SMOKE), "--data", str(world), "--results", str(tmp_path)]
+    assert "0 of them now" in sweep(*launch)
+    more = ["--set", "arms.timing.axes.cooldown_point=[0, 50%, 80%, 100%]"]
+    assert "0 of them now" not in sweep(*launch, *more)
+    sweep(*gc, *more, "--keep", "needed", "--yes")
+    checkpoints = list(tmp_path.glob("smoke/runs/*/checkpoints"))
+    assert checkpoints
+    assert not list(tmp_path.rglob("optimizer.safetensors"))
+    assert all(newest_valid(folder) for folder in checkpoints)  # without it they are still valid
 
 
 def test_results_fits_figures_and_report_follow(finished: Path) -> None:

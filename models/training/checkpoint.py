@@ -28,11 +28,11 @@ from models.architecture.vlm import VisionLanguageModel
 from models.manifest import verify, write_manifest
 from orchestrator.errors import RecordError
 from orchestrator.spec.model import ModelConfig, VisionConfig
+from orchestrator.store.checkpoint_files import OPTIMIZER_FILE
 from orchestrator.store.files import read_json, replacing, write_json
 from orchestrator.store.layout import RunFolder
 
 MODEL = "model.safetensors"
-OPTIMIZER = "optimizer.safetensors"
 STATE = "state.json"
 
 PART = ".part"
@@ -105,7 +105,7 @@ def _fill(part: Path, checkpoint: Checkpoint) -> None:
     """Write the files of a checkpoint into an empty folder."""
     _write_tensors(part / MODEL, checkpoint.weights)
     if checkpoint.optimizer is not None:
-        _write_tensors(part / OPTIMIZER, checkpoint.optimizer)
+        _write_tensors(part / OPTIMIZER_FILE, checkpoint.optimizer)
     counters = dict(checkpoint.counters)
     state = {"step": checkpoint.step, "position": checkpoint.position, "counters": counters}
     write_json(part / STATE, state)
@@ -133,7 +133,7 @@ def read(folder: Path) -> Checkpoint:
     """Read a checkpoint that `newest_valid` has found good."""
     state = read_json(folder / STATE)
     step, position = cast(int, state["step"]), cast(int, state["position"])
-    optimizer = folder / OPTIMIZER
+    optimizer = folder / OPTIMIZER_FILE
     return Checkpoint(
         step=step,
         position=position,

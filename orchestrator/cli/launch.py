@@ -1,6 +1,7 @@
 """`sweep launch`: run a study, and stay until it is done."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 
 from orchestrator.cli.launch_words import conclude, print_actions
 from orchestrator.cli.live import open_display
+from orchestrator.errors import ConfigError
 from orchestrator.launch.config import LaunchConfig, Start
 from orchestrator.launch.interrupt import interruptible
 from orchestrator.launch.local import local_backend
@@ -17,10 +19,11 @@ from orchestrator.launch.submit import Place
 from orchestrator.plan.limits import Limits
 from orchestrator.plan.plan import Plan
 from orchestrator.spec.execution import Device, Execution, Precision
-from orchestrator.store.attempts import Tracking
+from orchestrator.spec.launch import Tracking
 from orchestrator.store.data_folder import ensure_made
 from orchestrator.store.layout import StudyFolder
-from orchestrator.store.study_plan import load_plan
+from orchestrator.store.study_file import load_study
+from orchestrator.store.study_plan import machine_of, plan_for
 
 
 def launch(  # noqa: PLR0913  (each is an option of the command)
@@ -44,7 +47,9 @@ def launch(  # noqa: PLR0913  (each is an option of the command)
     device: Annotated[Device, typer.Option(help="what runs compute on")] = Device.CPU,
     precision: Annotated[Precision, typer.Option(help="of matrix products")] = Precision.FP32,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of a run")] = 1,
-    tracking: Annotated[Tracking, typer.Option(help="who else is told")] = Tracking.OFF,
+    tracking: Annotated[
+        Tracking | None, typer.Option(help="who else is told [launch.tracking of the study]")
+    ] = None,
     cold: Annotated[bool, typer.Option("--cold", help="a fresh Python for each run")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="try failed runs again")] = False,
     once: Annotated[bool, typer.Option("--once", help="start what fits, then leave")] = False,
@@ -58,11 +63,18 @@ def launch(  # noqa: PLR0913  (each is an option of the command)
 
     Example: sweep launch sweeps/demo.yaml --slots 2
     """
+    elsewhere = {"--slots": slots is not None, "--cold": cold, "--once": once}
+    here = {"--watch": watch, "--no-snapshot": not snapshot}
+    if profile is not None:
+        _refuse(elsewhere, "a cluster", "leave it out: Slurm decides, and one round is the usual")
+    else:
+        _refuse(here, "this machine", "leave it out, or name a cluster with --profile")
+    declared = load_study(study, tuple(overrides or ()))
     execution = Execution(device=device, precision=precision, threads=threads)
     config = LaunchConfig(
         data_root=data.absolute(),
         execution=execution,
-        tracking=tracking,
+        tracking=declared.launch.tracking if tracking is None else tracking,
         retry=retry,
         stop=stop,
         once=once,
@@ -71,12 +83,10 @@ def launch(  # noqa: PLR0913  (each is an option of the command)
         # submitit is imported for clusters alone
         from orchestrator.cli.launch_cluster import Target, launch_study_on
 
-        target = Target(study=study, results=results, profile=profile, config=config)
-        launch_study_on(
-            target, tuple(overrides or ()), dry_run=dry_run, stay=watch, snapshot=snapshot
-        )
+        target = Target(study=declared, file=study, results=results, profile=profile, config=config)
+        launch_study_on(target, dry_run=dry_run, stay=watch, snapshot=snapshot)
         return
-    plan = load_plan(study, tuple(overrides or ()), results)
+    plan = plan_for(declared, machine_of(declared, results), study)
     folder = StudyFolder(results.absolute() / plan.study)
     start = Start.COLD if cold else Start.WARM
     functions = tuple(dict.fromkeys(run.function for run in plan.runs))
@@ -90,6 +100,13 @@ def launch(  # noqa: PLR0913  (each is an option of the command)
     place = Place(study=plan.study, folder=folder, backend=backend, config=config)
     outcome = _launch(plan, place)
     conclude(plan, folder, outcome)
+
+
+def _refuse(given: Mapping[str, bool], where: str, mend: str) -> None:
+    """Refuse options that mean nothing in this place."""
+    for option, is_given in given.items():
+        if is_given:
+            raise ConfigError(f"{option} means nothing on {where}", option, mend)
 
 
 def _launch(plan: Plan, place: Place) -> Outcome:

@@ -20,11 +20,11 @@ from orchestrator.launch.snapshot import take_snapshot
 from orchestrator.plan.plan import Plan
 from orchestrator.spec.profile import Profile
 from orchestrator.spec.slurm_site import SlurmSite
+from orchestrator.spec.study import Study
 from orchestrator.store.data_folder import ensure_made
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.profile_file import load_profile
 from orchestrator.store.records import claim_study
-from orchestrator.store.study_file import load_study
 from orchestrator.store.study_plan import machine_of, plan_for
 
 
@@ -32,8 +32,10 @@ from orchestrator.store.study_plan import machine_of, plan_for
 class Target:
     """What is launched, and where."""
 
-    study: Path
-    """The YAML file."""
+    study: Study
+    """What is declared."""
+    file: Path
+    """Its YAML file."""
     results: Path
     """Folder of results folders."""
     profile: str
@@ -42,12 +44,10 @@ class Target:
     """How runs execute."""
 
 
-def launch_study_on(
-    target: Target, overrides: tuple[str, ...], *, dry_run: bool, stay: bool, snapshot: bool
-) -> None:
+def launch_study_on(target: Target, *, dry_run: bool, stay: bool, snapshot: bool) -> None:
     """Submit a study to a cluster; print what happened, or with `dry_run` what would."""
-    study = load_study(target.study, overrides)
-    plan = plan_for(study, machine_of(study, target.results, target.profile), target.study)
+    study = target.study
+    plan = plan_for(study, machine_of(study, target.results, target.profile), target.file)
     profile, site = _site(target.profile)
     config = target.config
     if site.data_root is not None:

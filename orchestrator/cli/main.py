@@ -24,6 +24,7 @@ COMMANDS = {
     "retry": "Go on with runs, whatever happened to them before: the next launch tries them again.",
     "pause": "Keep runs from starting; what runs goes on.",
     "resume": "Let runs start again that were paused.",
+    "gc": "Remove checkpoints that no unfinished run needs and the policy does not keep.",
     "results": "Gather the numbers of finished runs into tables/results.parquet and .csv.",
     "fit": "Fit the text losses of the study's trunks, with intervals; writes fits/*.json.",
     "figures": "Draw the study's figures as PNG and PDF, each with its numbers in a CSV beside it.",

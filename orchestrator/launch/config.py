@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from orchestrator.spec.execution import Execution
-from orchestrator.store.attempts import Tracking
+from orchestrator.spec.launch import Tracking
 
 
 class Start(StrEnum):

@@ -10,9 +10,10 @@ from orchestrator.plan.makespan.failures import (
     simulate_failures,
 )
 from orchestrator.plan.makespan.makespan import Schedule, simulate
-from orchestrator.plan.makespan.storage import Keep, Storage, storage
+from orchestrator.plan.makespan.storage import Storage, storage
 from orchestrator.plan.makespan.work import work_of
 from orchestrator.plan.plan import Plan
+from orchestrator.spec.launch import Keep
 
 COURSES = 100
 """Courses of a study with failures that are simulated, each with its own seed."""

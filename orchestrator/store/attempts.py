@@ -6,23 +6,16 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from orchestrator.errors import RecordError
 from orchestrator.plan.causes import Cause
 from orchestrator.spec.execution import Execution
+from orchestrator.spec.launch import Tracking
 from orchestrator.store.layout import AttemptFolder, RunFolder
 from orchestrator.store.versioned import read_record, timestamp, write_record
 
 LOCAL, CLUSTER = "local", "slurm"
 """What starts attempts, as intents name it: this machine, or a cluster's scheduler."""
-
-
-class Tracking(StrEnum):
-    """Who is told about a run beside its own files."""
-
-    OFF = "off"
-    WANDB = "wandb"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

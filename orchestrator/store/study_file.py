@@ -12,7 +12,7 @@ from orchestrator.spec.axis import AxisList
 from orchestrator.spec.change import Change
 from orchestrator.spec.codec import Plain, Scalar, decode
 from orchestrator.spec.identity import digest
-from orchestrator.spec.launch import Launch, ModelLayout
+from orchestrator.spec.launch import Keep, Launch, ModelLayout, Tracking
 from orchestrator.spec.model import ModelConfig, VisionConfig
 from orchestrator.spec.parallel import Parallelism
 from orchestrator.spec.presets import PRESETS
@@ -186,7 +186,7 @@ def _scalar(value: Plain, where: str) -> Scalar:
 
 def _launch(tree: Tree) -> Launch:
     given = dict(_named(tree, "launch"))
-    _check_keys(given, ("profile", "layouts"), "launch")
+    _check_keys(given, ("profile", "layouts", "tracking", "keep"), "launch")
     profile = given.get("profile")
     layouts = _mapping(given.get("layouts", {}), "launch.layouts")
     known = [name for name, _ in _named(tree, "models")]
@@ -197,6 +197,8 @@ def _launch(tree: Tree) -> Launch:
             ModelLayout(model=name, parallelism=decode(Parallelism, item, f"launch.layouts.{name}"))
             for name, item in layouts.items()
         ),
+        tracking=decode(Tracking, given.get("tracking", Tracking.OFF.value), "launch.tracking"),
+        keep=decode(Keep, given.get("keep", Keep.MILESTONES.value), "launch.keep"),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from orchestrator.spec.codec import encode
-from orchestrator.store.attempts import Tracking
+from orchestrator.spec.launch import Tracking
 from orchestrator.store.layout import AttemptFolder
 from orchestrator.store.records import RunRecord
 from orchestrator.store.stage import Progress, StageResult

@@ -5,27 +5,16 @@ Only checkpoints count: data, logs, stored features and answers do not.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from orchestrator.plan.makespan.makespan import Schedule
 from orchestrator.plan.makespan.work import Work, children_of
+from orchestrator.spec.launch import Keep
 
 CHECKPOINTS_WHILE_RUNNING = 3
 """Of a run that trains: the two that training keeps, and the next one while it is written."""
 
 CHECKPOINT_PARTS = 3
 """Equal parts of a checkpoint with optimizer state: fp32 weights and AdamW's two moments."""
-
-
-class Keep(StrEnum):
-    """Which final checkpoints stay when the runs that read them are done."""
-
-    NEEDED = "needed"
-    """None but the weights of the models that fill places in arms."""
-    MILESTONES = "milestones"
-    """Those, and every trunk segment's with its optimizer state, so that a study can grow."""
-    ALL = "all"
-    """Every run's, as its training left it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from orchestrator.launch.cold import ColdStarter
 from orchestrator.launch.config import Start
 from orchestrator.launch.local import LocalBackend, local_backend, usable_cpus, visible_gpus
 from orchestrator.spec.execution import Device, Execution
-from orchestrator.store.attempts import Intent, Tracking
+from orchestrator.spec.launch import Tracking
+from orchestrator.store.attempts import Intent
 from orchestrator.store.layout import RunFolder
 
 CUDA = Execution(device=Device.CUDA)

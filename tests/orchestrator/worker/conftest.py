@@ -12,12 +12,13 @@ import pytest
 
 from orchestrator.spec.execution import Execution
 from orchestrator.spec.identity import run_id
+from orchestrator.spec.launch import Tracking
 from orchestrator.spec.model import Encoder, VisionConfig
 from orchestrator.spec.optimizer import OptimizerConfig
 from orchestrator.spec.run import Stage, TowerPretrain
 from orchestrator.spec.schedule import Phase, Schedule, Shape
 from orchestrator.spec.source import DataSource
-from orchestrator.store.attempts import DataFolder, Intent, Tracking, claim_attempt, write_intent
+from orchestrator.store.attempts import DataFolder, Intent, claim_attempt, write_intent
 from orchestrator.store.layout import AttemptFolder, RunFolder
 from orchestrator.store.records import RunRecord, write_run
 from orchestrator.store.stage import Measure, Progress, StageContext, StageResult

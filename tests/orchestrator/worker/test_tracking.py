@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.store.attempts import Tracking
+from orchestrator.spec.launch import Tracking
 from orchestrator.store.records import is_done
 from orchestrator.worker.exit_codes import ExitCode
 

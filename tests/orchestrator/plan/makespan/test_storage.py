@@ -10,8 +10,9 @@ from models.training.loop import CHECKPOINTS_KEPT
 from orchestrator.plan.makespan.capacity import Capacity, Pool, this_machine
 from orchestrator.plan.makespan.makespan import simulate
 from orchestrator.plan.makespan.simulation import Order, Rules
-from orchestrator.plan.makespan.storage import CHECKPOINTS_WHILE_RUNNING, Keep, Storage, storage
+from orchestrator.plan.makespan.storage import CHECKPOINTS_WHILE_RUNNING, Storage, storage
 from orchestrator.plan.makespan.work import Work
+from orchestrator.spec.launch import Keep
 
 RUNNING = CHECKPOINTS_WHILE_RUNNING
 
