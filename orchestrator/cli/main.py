@@ -17,6 +17,7 @@ COMMANDS = {
     "plan": "Show what a study would run, what it shares, what it costs and how long it takes.",
     "why": "Say why a run exists: what it serves, needs and saves, and what it is like.",
     "diff": "Say what study B adds to, drops from and keeps of study A, run by run.",
+    "doctor": "Check this machine, a cluster and a study before a launch, and say what to mend.",
     "launch": "Run a study and stay until it is done. Launching again goes on where it stands.",
     "status": "Show where a study stands: what is done, running, failed and blocked.",
     "logs": "Show what a run printed.",

@@ -6,22 +6,16 @@ named by their content, so that launches of the same code share one.
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.store.files import write_json
-
-PROJECT = Path(__file__).resolve().parents[2]
-"""The folder that this code is imported from."""
+from orchestrator.worker.code import MANIFEST, PROJECT, ask_git, version_of
 
 PACKAGES = ("orchestrator", "models", "analysis", "slurm")
 """What jobs import from there."""
-
-MANIFEST = "snapshot.json"
 
 _HASH_CHARACTERS = 16
 
@@ -34,6 +28,22 @@ class Snapshot:
     """Where it lies; what `PYTHONPATH` names."""
     untracked: tuple[str, ...]
     """Python files beside the tracked ones that are not in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeState:
+    """Which code lies here."""
+
+    version: str | None
+    """Its commit, with `-dirty` if files differ; None outside git."""
+    untracked: tuple[str, ...]
+    """Python files beside the tracked ones that copies leave out."""
+
+
+def code_state(project: Path) -> CodeState:
+    """Return which code lies in a project's folder."""
+    version = version_of(project)
+    return CodeState(version=version, untracked=_untracked(project) if version else ())
 
 
 def take_snapshot(store: Path, project: Path = PROJECT) -> Snapshot:
@@ -64,7 +74,7 @@ def _copy(project: Path, hashes: dict[str, str], folder: Path) -> None:
         for name in hashes:
             (part / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(project / name, part / name)
-        write_json(part / MANIFEST, {"files": hashes})
+        write_json(part / MANIFEST, {"code": version_of(project), "files": hashes})
         part.chmod(0o755)
         part.rename(folder)
     except OSError:
@@ -76,30 +86,14 @@ def _copy(project: Path, hashes: dict[str, str], folder: Path) -> None:
 
 def _tracked(project: Path) -> tuple[str, ...] | None:
     """Return the tracked files that are there; None where git does not know the project."""
-    listed = _git(project, "ls-files", "-z", "--", *PACKAGES)
+    listed = ask_git(project, "ls-files", "-z", "--", *PACKAGES)
     names = [name for name in (listed or "").split("\0") if name]
     return tuple(name for name in names if (project / name).is_file()) or None
 
 
 def _untracked(project: Path) -> tuple[str, ...]:
-    listed = _git(project, "ls-files", "-z", "--others", "--exclude-standard", "--", *PACKAGES)
+    listed = ask_git(project, "ls-files", "-z", "--others", "--exclude-standard", "--", *PACKAGES)
     return tuple(name for name in (listed or "").split("\0") if name.endswith(".py"))
-
-
-def _git(project: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=project,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None
 
 
 def _all_files(project: Path) -> tuple[str, ...]:

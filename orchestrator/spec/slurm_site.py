@@ -49,8 +49,9 @@ class SlurmSite:
     """Time between two looks at the queue with --watch. Above 0."""
     warning_seconds: int = 120
     """How long before its time limit a job is warned, to save and requeue itself. At least 1."""
-    grace_seconds: int = 0
-    """How long a preempted job may go on after its signal (GraceTime, or KillWait). At least 0."""
+    grace_seconds: int | None = None
+    """How long a preempted job may go on after its signal (GraceTime, or KillWait); None if nobody
+    has said so. Checked by `sweep doctor`. At least 0."""
     requeue: Requeue = Requeue.REQUEUE
     """What Slurm does with a job whose node failed or whose place was taken."""
     accounting: bool | None = None
@@ -71,7 +72,8 @@ class SlurmSite:
             value = getattr(self, name)
             if value is not None:
                 check_at_least(name, value, 1)
-        check_at_least("grace_seconds", self.grace_seconds, 0)
+        if self.grace_seconds is not None:
+            check_at_least("grace_seconds", self.grace_seconds, 0)
         check_positive("poll_seconds", self.poll_seconds)
         if self.memory_gib_per_task is not None:
             check_positive("memory_gib_per_task", self.memory_gib_per_task)

@@ -5,17 +5,16 @@ Environment variables are left out but for a short list of names that hold none.
 
 import os
 import platform
-import subprocess
 import sys
 from functools import cache
 from importlib import metadata
-from pathlib import Path
 
 from orchestrator.spec.codec import Plain
 from orchestrator.spec.execution import Execution
 from orchestrator.store.files import write_json
 from orchestrator.store.layout import AttemptFolder
 from orchestrator.store.versioned import FORMAT
+from orchestrator.worker.code import code_version
 from orchestrator.worker.process import host_name
 
 PACKAGES = (
@@ -61,22 +60,3 @@ def versions() -> dict[str, Plain]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-@cache
-def code_version() -> str | None:
-    """Return the git commit of this code, with `-dirty` if files differ; None outside git."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        found = subprocess.run(
-            command,
-            cwd=Path(__file__).parent,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None if found.returncode == 0 else None

@@ -24,8 +24,9 @@ from pathlib import Path
 from types import FrameType
 
 from orchestrator.store.layout import RunFolder
+from orchestrator.worker.code import code_version
 from orchestrator.worker.entry import main as run_attempt
-from orchestrator.worker.environment import code_version, versions
+from orchestrator.worker.environment import versions
 from orchestrator.worker.exit_codes import ExitCode
 from orchestrator.worker.function import load_module
 from orchestrator.worker.signals import ignore_terminal

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.launch.snapshot import PROJECT, take_snapshot
+from orchestrator.launch.snapshot import take_snapshot
+from orchestrator.worker.code import PROJECT
 
 
 def git(project: Path, *arguments: str) -> None:

@@ -23,7 +23,8 @@ from orchestrator.store.layout import AttemptFolder, RunFolder
 from orchestrator.store.records import RunRecord, write_run
 from orchestrator.store.stage import Measure, Progress, StageContext, StageResult
 from orchestrator.worker import entry
-from orchestrator.worker.environment import code_version, versions
+from orchestrator.worker.code import code_version
+from orchestrator.worker.environment import versions
 
 SOURCE = DataSource(name="world/scenes", version="1")
 CONFIG = TowerPretrain(

@@ -1,0 +1,1 @@
+"""`sweep doctor`: hold what is declared against the machine, and say what to mend."""
