@@ -26,6 +26,8 @@ COMMANDS = {
     "pause": "Keep runs from starting; what runs goes on.",
     "resume": "Let runs start again that were paused.",
     "gc": "Remove checkpoints that no unfinished run needs and the policy does not keep.",
+    "sync": "Send what runs recorded offline to Weights & Biases, run by run, slowly enough.",
+    "dashboard": "Make or update the study's W&B workspace: curves by stage, scores over axes.",
     "results": "Gather the numbers of finished runs into tables/results.parquet and .csv.",
     "fit": "Fit the text losses of the study's trunks, with intervals; writes fits/*.json.",
     "figures": "Draw the study's figures as PNG and PDF, each with its numbers in a CSV beside it.",

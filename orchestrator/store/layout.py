@@ -61,6 +61,11 @@ class RunFolder:
         return self.path / "wish.json"
 
     @property
+    def mirrored(self) -> Path:
+        """Up to which step the run was told to others."""
+        return self.path / "mirrored.json"
+
+    @property
     def attempts(self) -> Path:
         """One folder for each try."""
         return self.path / "attempts"
@@ -175,6 +180,11 @@ class StudyFolder:
     def run(self, run_id: str) -> RunFolder:
         """The folder of one run."""
         return RunFolder(self.runs / run_id)
+
+    @property
+    def dashboard(self) -> Path:
+        """The study's workspace at Weights & Biases, as it was last made."""
+        return self.path / "dashboard.json"
 
     @property
     def submissions(self) -> Path:

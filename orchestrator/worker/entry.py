@@ -222,7 +222,7 @@ def _run_stage(  # noqa: PLR0913  (what one attempt is made of)
         still_ours=lambda: check(folder, lease),
     )
     account.reporter, account.stage_began = reporter, clock.seconds()
-    tracker = open_tracker(inputs.intent.tracking, attempt, record)
+    tracker = open_tracker(inputs.intent.tracking, folder, attempt, record)
     result: StageResult | None = None
     try:
         result = function(

@@ -142,12 +142,12 @@ def keep_lines(folder: RunFolder, step: int) -> None:
     if not folder.metrics.exists():
         return
     lines = folder.metrics.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-    kept = [line for line in lines if line.endswith("\n") and _step_of(line) <= step]
+    kept = [line for line in lines if line.endswith("\n") and step_of(line) <= step]
     with replacing(folder.metrics) as temporary:
         temporary.write_text("".join(kept), encoding="utf-8")
 
 
-def _step_of(line: str) -> float:
+def step_of(line: str) -> float:
     """Return the step of a line; a line that cannot be read comes after every step."""
     try:
         return json.loads(line)["step"]

@@ -5,16 +5,21 @@ the environment, as everywhere; its files lie in the attempt's folder.
 """
 
 import logging
+import math
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
+from orchestrator.errors import SweepError
 from orchestrator.spec.codec import encode
 from orchestrator.spec.launch import Tracking
-from orchestrator.store.layout import AttemptFolder
+from orchestrator.store.files import read_json, write_json
+from orchestrator.store.layout import AttemptFolder, RunFolder
 from orchestrator.store.records import RunRecord
 from orchestrator.store.stage import Progress, StageResult
+from orchestrator.worker.progress import step_of
 
 _LOG = logging.getLogger(__name__)
 FINISH_SECONDS = 60.0
@@ -47,15 +52,29 @@ class NoTracker:
 
 
 class WandbTracker:
-    """One W&B run for each run of ours, under the same name through all attempts."""
+    """One W&B run for each run of ours, under the same name through all attempts.
 
-    def __init__(self, attempt: AttemptFolder, record: RunRecord) -> None:
+    A step is told once: one that an earlier attempt has told, and that is computed again after a
+    checkpoint, is left out. Steps there always grow.
+    """
+
+    def __init__(self, attempt: AttemptFolder, record: RunRecord, *, told: int = -1) -> None:
+        """Begin a mirror.
+
+        Args:
+            attempt: where its files lie.
+            record: what the run is.
+            told: the last step that earlier attempts have told; -1 for none.
+        """
         self._failed = False
+        self._told = told
         self._run: Any = None  # wandb's type cannot be named without importing wandb
         self._try(lambda: self._start(attempt, record))
 
     def log(self, progress: Progress) -> None:
-        """Tell a step."""
+        """Tell a step, unless it was told before."""
+        if progress.step <= self._told:
+            return
         values = {**(progress.values or {}), "position": progress.position}
         if progress.loss is not None:
             values["loss"] = progress.loss
@@ -113,8 +132,37 @@ class WandbTracker:
             _LOG.warning("Weights & Biases failed and is left out from here on", exc_info=True)
 
 
-def open_tracker(tracking: Tracking, attempt: AttemptFolder, record: RunRecord) -> Tracker:
-    """Return who is to be told about a run."""
+def open_tracker(
+    tracking: Tracking, folder: RunFolder, attempt: AttemptFolder, record: RunRecord
+) -> Tracker:
+    """Return who is to be told about a run. Call it before the run goes on: its old steps count."""
     if tracking is Tracking.WANDB:
-        return WandbTracker(attempt, record)
+        return WandbTracker(attempt, record, told=told_before(folder))
     return NoTracker()
+
+
+def told_before(folder: RunFolder) -> int:
+    """Return the last step that earlier attempts have told, -1 for none; and write it down.
+
+    `metrics.jsonl` has every step before a mirror is told of it. Going on from a checkpoint cuts
+    it, so what it knows now is kept in `mirrored.json`.
+    """
+    if not any(folder.attempts.glob("*/wandb")):
+        return -1
+    told = max(_last_mirrored(folder), _last_reported(folder))
+    write_json(folder.mirrored, {"step": told})
+    return told
+
+
+def _last_mirrored(folder: RunFolder) -> int:
+    with suppress(SweepError, FileNotFoundError):
+        step = read_json(folder.mirrored).get("step")
+        return step if isinstance(step, int) else -1
+    return -1
+
+
+def _last_reported(folder: RunFolder) -> int:
+    with suppress(FileNotFoundError):
+        lines = folder.metrics.read_text(encoding="utf-8", errors="replace").splitlines()
+        return int(max((step_of(line) for line in lines if step_of(line) < math.inf), default=-1))
+    return -1

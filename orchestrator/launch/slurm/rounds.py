@@ -13,13 +13,13 @@ from orchestrator.errors import LaunchError, RecordError
 from orchestrator.launch.loop import Outcome
 from orchestrator.launch.open_attempts import open_attempt
 from orchestrator.launch.overview import overview_of
+from orchestrator.launch.pace import Pace
 from orchestrator.launch.slurm.arrays import Batch, in_waves
 from orchestrator.launch.slurm.asks import asks_for
 from orchestrator.launch.slurm.cluster import Cluster
 from orchestrator.launch.slurm.handing import Handed, Wanted, hand_over
 from orchestrator.launch.slurm.ids import JobTask
 from orchestrator.launch.slurm.look import Picture, look
-from orchestrator.launch.slurm.pace import Pace
 from orchestrator.launch.slurm.scheduler import Reply, SlurmLimits
 from orchestrator.launch.states import Moment, seconds_of
 from orchestrator.launch.usage import Timed, add_usage

@@ -1,14 +1,19 @@
 """The mirror at Weights & Biases, tried for real without a network."""
 
+import importlib
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from orchestrator.launch.mirror import unsent
 from orchestrator.spec.launch import Tracking
+from orchestrator.store.layout import RunFolder
 from orchestrator.store.records import is_done
+from orchestrator.store.stage import Progress, StageContext, StageResult, StoppedError
 from orchestrator.worker.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -56,3 +61,81 @@ def test_nothing_is_imported_when_tracking_is_off(bench: "Bench") -> None:
         "sys.exit(len(heavy & set(sys.modules)))\n"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def mirrored_steps(run: RunFolder) -> list[int]:
+    """Read the steps of a run's mirrors, in the order in which they would be sent."""
+    internal: Any = importlib.import_module("wandb.proto.wandb_internal_pb2")
+    steps: list[int] = []
+    for folder in unsent(run):
+        (file,) = folder.glob("run-*.wandb")
+        for content in records_of(file.read_bytes()):
+            record = internal.Record()
+            record.ParseFromString(content)
+            if record.HasField("history"):
+                steps.append(record.history.step.num)
+    return steps
+
+
+def records_of(content: bytes) -> Iterator[bytes]:
+    """Take a log of records apart: blocks of 32 KiB after 7 bytes, as LevelDB's logs have them."""
+    place, parts = 7, b""
+    while place + 7 <= len(content):
+        left = 32_768 - place % 32_768
+        if left < 7:
+            place += left
+            continue
+        length, kind = int.from_bytes(content[place + 4 : place + 6], "little"), content[place + 6]
+        parts += content[place + 7 : place + 7 + length]
+        place += 7 + length
+        if kind in (1, 4):  # whole, or the last part
+            yield parts
+            parts = b""
+
+
+def test_a_step_that_is_computed_again_is_not_mirrored_again(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    bench.tracking = Tracking.WANDB
+
+    def stopped_after(first: int, last: int) -> Callable[[StageContext], StageResult]:
+        def stage(context: StageContext) -> StageResult:
+            context.resumed(first - 1)
+            for step in range(first, last + 1):
+                context.report(Progress(step=step, steps=9, position=step, loss=1.0))
+            raise StoppedError
+
+        return stage
+
+    bench.attempt(stopped_after(1, 6))
+    bench.attempt(stopped_after(4, 5))  # went back to a checkpoint, and did not come as far
+    bench.attempt(stopped_after(3, 9))
+    assert mirrored_steps(bench.folder) == list(range(1, 10))
+
+
+def test_steps_that_nobody_was_told_are_told_when_tracking_begins_later(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+
+    def stage(context: StageContext) -> StageResult:
+        context.resumed(1)
+        context.report(Progress(step=2, steps=3, position=2, loss=1.0))
+        raise StoppedError
+
+    bench.attempt(stage)
+    bench.tracking = Tracking.WANDB
+    bench.attempt(stage)
+    assert mirrored_steps(bench.folder) == [2]
+
+
+def test_no_secret_gets_into_the_mirror(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WANDB_API_KEY", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "SOMETHING_ELSE"):
+        monkeypatch.setenv(name, f"s3cr3tcanary{name}".ljust(40, "0"))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    bench.tracking = Tracking.WANDB
+    assert bench.attempt() == ExitCode.DONE
+    files = [path for path in bench.folder.path.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".wandb" for path in files)
+    assert [path for path in files if b"s3cr3tcanary" in path.read_bytes()] == []

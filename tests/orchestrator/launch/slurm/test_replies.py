@@ -2,9 +2,9 @@
 
 import pytest
 
+from orchestrator.launch.pace import Pace
 from orchestrator.launch.slurm.answers import CommandOutput
 from orchestrator.launch.slurm.hosts import host_names
-from orchestrator.launch.slurm.pace import Pace
 from orchestrator.launch.slurm.replies import read_reply
 from orchestrator.launch.slurm.scheduler import Reply
 
