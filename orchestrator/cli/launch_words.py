@@ -6,7 +6,7 @@ from collections import Counter
 
 import typer
 
-from orchestrator.cli.live import duration
+from orchestrator.cli.quantities import duration
 from orchestrator.launch.loop import Outcome
 from orchestrator.launch.states import log_of
 from orchestrator.plan.actions import Action, Verb

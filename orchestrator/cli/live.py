@@ -10,7 +10,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.launch.watcher import Overview, RunningRun
+from orchestrator.cli.quantities import duration
+from orchestrator.cli.running_table import running_table
+from orchestrator.launch.watcher import Overview
 from orchestrator.plan.actions import needed_runs
 from orchestrator.plan.causes import Cause
 from orchestrator.plan.observed import Observed, State
@@ -121,7 +123,7 @@ def picture(overview: Overview) -> Group:
         f"{done} of {total} runs",
         f"{duration(overview.seconds)} gone, about {duration(overview.eta_seconds)} to go",
     )
-    return Group(bar, stage_counts(overview), _running_table(overview.running))
+    return Group(bar, stage_counts(overview), running_table(overview.running))
 
 
 def stage_counts(overview: Overview) -> Text:
@@ -133,23 +135,6 @@ def stage_counts(overview: Overview) -> Text:
         if runs:
             parts.append(f"{stage.value} {done}/{len(runs)}")
     return Text("  ".join(parts), style="dim")
-
-
-def _running_table(running: tuple[RunningRun, ...]) -> Table:
-    table = Table.grid(padding=(0, 1))
-    for item in running:
-        progress = item.progress
-        loss = f"loss {progress.loss:.3f}" if progress and progress.loss is not None else ""
-        speed = progress.steps_per_second if progress else None
-        table.add_row(
-            item.run.run_id,
-            ProgressBar(total=1.0, completed=item.share, width=20),
-            f"{progress.step:,}/{progress.steps:,}" if progress else "starting",
-            loss,
-            f"{speed:,.1f}/s" if speed else "",
-            Text(f"{item.run.stage.value}: {item.run.title}", style="dim", no_wrap=True),
-        )
-    return table
 
 
 def done_of(plan: Plan, observed: Mapping[str, Observed]) -> tuple[int, int]:
@@ -176,14 +161,3 @@ def ended_line(run: PlannedRun, seen: Observed, seconds: float) -> str:
     elif seen.cause is not None:
         how = f"{how} ({seen.cause.value}: {seen.message or 'no message'})"
     return f"{run.run_id} {run.stage.value} {how} after {duration(seconds)}: {run.title}"
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people say them: `8.3 s`, `2 min 5 s`, `3 h 20 min`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, left = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {left} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min"

@@ -28,6 +28,19 @@ def hours(value: float) -> str:
     return f"{value * 60:.3g} min" if value * 60 >= 1 else f"{value * 3600:.2g} s"
 
 
+def duration(seconds: float) -> str:
+    """Return seconds as people say them: `8.3 s`, `2 min 5 s`, `3 h 20 min`, `4 d 7 h`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, left = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {left} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
 def _scaled(value: float, scales: tuple[tuple[float, str], ...], unit: str, space: str = "") -> str:
     for scale, suffix in scales:
         if value >= 0.9995 * scale:

@@ -27,6 +27,21 @@ class RunningRun:
             return 0.0
         return min(1.0, self.progress.step / self.progress.steps)
 
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Sequence positions trained on in a second, lately; None if nobody knows, or has any."""
+        speed = self.progress.steps_per_second if self.progress else None
+        if speed is None or not self.run.cost.steps or not self.run.cost.tokens:
+            return None
+        return speed * self.run.cost.tokens / self.run.cost.steps
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until its last step, at its recent speed; None if nobody knows."""
+        if self.progress is None or not self.progress.steps_per_second:
+            return None
+        return (self.progress.steps - self.progress.step) / self.progress.steps_per_second
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orchestrator.cli.live import Bars, Lines, duration
+from orchestrator.cli.live import Bars, Lines
+from orchestrator.cli.quantities import duration
 from orchestrator.launch.watcher import Overview, RunningRun
 from orchestrator.plan.causes import Cause
 from orchestrator.plan.observed import Observed, State
@@ -61,7 +62,8 @@ def test_bars_show_the_whole_the_stages_and_each_running_run(plan: Plan) -> None
         plan.runs[1].run_id,
         "25/100",
         "loss 1.234",
-        "12.0/s",
+        "384 tokens/s",
+        "6.2 s left",
     ):
         assert words in text
 
