@@ -46,6 +46,9 @@ def launch(  # noqa: PLR0913  (each is an option of the command)
     snapshot: Annotated[bool, typer.Option(help="jobs of a cluster run the code of now")] = True,
     device: Annotated[Device, typer.Option(help="what runs compute on")] = Device.CPU,
     precision: Annotated[Precision, typer.Option(help="of matrix products")] = Precision.FP32,
+    memory_gib: Annotated[
+        float | None, typer.Option(help="host memory that a run's process may take [no limit]")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of a run")] = 1,
     tracking: Annotated[
         Tracking | None, typer.Option(help="who else is told [launch.tracking of the study]")
@@ -70,7 +73,9 @@ def launch(  # noqa: PLR0913  (each is an option of the command)
     else:
         _refuse(here, "this machine", "leave it out, or name a cluster with --profile")
     declared = load_study(study, tuple(overrides or ()))
-    execution = Execution(device=device, precision=precision, threads=threads)
+    execution = Execution(
+        device=device, precision=precision, threads=threads, memory_gib=memory_gib
+    )
     config = LaunchConfig(
         data_root=data.absolute(),
         execution=execution,

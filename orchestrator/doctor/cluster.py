@@ -104,6 +104,12 @@ def _nodes(
         if tasks * site.cpus_per_task > kind.cpus:
             what = f"{tasks} processes x {site.cpus_per_task} CPUs are more than {kind.cpus}"
             yield wrong(about, what, f"state slurm.cpus_per_task: {max(1, kind.cpus // tasks)}")
+        if site.memory_gib_per_task is None:
+            yield doubt(
+                about,
+                "slurm.memory_gib_per_task is not stated: a run that finds too little memory "
+                "cannot be given more",
+            )
         asked = tasks * (site.memory_gib_per_task or 0)
         if asked * 1024 > kind.memory_mib:
             what = f"{asked:g} GiB for {tasks} processes are more than {kind.memory_mib} MiB"

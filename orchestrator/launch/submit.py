@@ -73,10 +73,14 @@ def intent_of(
 ) -> Intent:
     """Return what is written down before an attempt is handed over.
 
-    A retry changes how the batch is cut into micro-batches, never the batch.
+    A retry changes how the batch is cut into micro-batches, never the batch; and how much memory
+    its process may take.
     """
     halvings = step.halvings if step else 0
     execution = config.execution
+    if step and execution.memory_gib is not None:
+        more = execution.memory_gib * step.memory_factor
+        execution = replace(execution, memory_gib=more)
     return Intent(
         attempt=attempt,
         token=token,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator.spec.checks import check_at_least
+from orchestrator.spec.checks import check_at_least, check_positive
 
 
 class Device(StrEnum):
@@ -36,7 +36,11 @@ class Execution:
     """CPU threads. At least 1."""
     accumulation: int = 1
     """Micro-batches per optimizer step. At least 1."""
+    memory_gib: float | None = None
+    """Host memory that each process may take, in GiB; None for no limit of ours. Above 0."""
 
     def __post_init__(self) -> None:
         check_at_least("threads", self.threads, 1)
         check_at_least("accumulation", self.accumulation, 1)
+        if self.memory_gib is not None:
+            check_positive("memory_gib", self.memory_gib)

@@ -7,6 +7,7 @@ and who finds the lease free finds the end recorded, too.
 
 import errno
 import logging
+import os
 import resource
 import sys
 from contextlib import suppress
@@ -44,6 +45,7 @@ from orchestrator.worker.lease import (
     take,
     wait_for_silence,
 )
+from orchestrator.worker.memory_limit import limited
 from orchestrator.worker.progress import Reporter
 from orchestrator.worker.signals import StopFlag
 from orchestrator.worker.tracking import open_tracker
@@ -57,6 +59,7 @@ class _Account:
     """What is known about an attempt when it ends, however it ends."""
 
     began: float
+    started: datetime
     token: str = ""
     device: str = ""
     lease: Lease | None = None
@@ -85,8 +88,7 @@ def main(run_folder: Path, number: int, world: World = ALONE) -> ExitCode:
     _configure_log(folder.run_id)
     if not world.is_first:
         return _followed(folder, attempt, world, stop)
-    account = _Account(began=clock.seconds())
-    started = clock.now()
+    account = _Account(began=clock.seconds(), started=clock.now())
     try:
         _attempt(folder, attempt, account, clock=clock, stop=stop, world=world)
         code, message = ExitCode.DONE, None
@@ -95,7 +97,7 @@ def main(run_folder: Path, number: int, world: World = ALONE) -> ExitCode:
         if code is ExitCode.STOPPED and stop.was_warned and _got_further(account):
             code = ExitCode.WARNED
         _tell(error, code)
-    _record_exit(attempt, account, code, message, started, clock)
+    _record_exit(attempt, account, code, message, clock)
     if account.lease:
         give_back(folder, account.lease)
     return code
@@ -175,7 +177,18 @@ def _attempt(
     take(folder, lease, clock.now())
     account.lease = lease
     write_environment(attempt, intent.execution)
-    with beating(folder, lease):
+
+    def exceeded(mib: float) -> None:
+        """End this process where it stands: it would take the others' memory, too."""
+        message = (
+            f"it takes {mib:,.0f} MiB, more than the {intent.execution.memory_gib:g} GiB allowed"
+        )
+        _LOG.error("%s", message)
+        _record_exit(attempt, account, ExitCode.HOST_MEMORY, message, clock)
+        give_back(folder, lease)
+        os._exit(ExitCode.HOST_MEMORY)
+
+    with beating(folder, lease), limited(intent.execution.memory_gib, exceeded):
         _run_stage(inputs, attempt, account, lease, clock=clock, stop=stop, world=world)
 
 
@@ -250,7 +263,6 @@ def _record_exit(
     account: _Account,
     code: ExitCode,
     message: str | None,
-    started: datetime,
     clock: Clock,
 ) -> None:
     """Write `exit.json`. If even that fails, the exit code alone has to tell.
@@ -266,7 +278,7 @@ def _record_exit(
         code=code.value,
         cause=CAUSES.get(code),
         message=message,
-        started=timestamp(started),
+        started=timestamp(account.started),
         ended=timestamp(clock.now()),
         seconds=ended - account.stage_began if account.stage_began is not None else 0.0,
         device=account.device,

@@ -36,6 +36,8 @@ class ExitCode(IntEnum):
     """A run that this one needs is not done (no number of sysexits.h fits)."""
     CONFIG = 78
     """A setting makes no sense, or the stage's function is not there (EX_CONFIG)."""
+    HOST_MEMORY = 79
+    """More host memory was taken than is allowed (no number of sysexits.h fits)."""
     DIVERGED = 80
     """The loss is no longer a number. Trying again gives the same."""
 
@@ -52,5 +54,6 @@ CAUSES: dict[ExitCode, Cause] = {
     ExitCode.WARNED: Cause.STOPPED,
     ExitCode.NOT_READY: Cause.NOT_READY,
     ExitCode.CONFIG: Cause.CONFIG,
+    ExitCode.HOST_MEMORY: Cause.HOST_MEMORY,
     ExitCode.DIVERGED: Cause.DIVERGED,
 }

@@ -4,7 +4,7 @@ import os
 import sys
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -58,6 +58,7 @@ class Bench:
     tracking: Tracking = Tracking.OFF
     function: str = "stage_of_a_test:stage"
     backend: str = "test"
+    execution: Execution = field(default_factory=Execution)
 
     @property
     def folder(self) -> RunFolder:
@@ -88,7 +89,7 @@ class Bench:
         intent = Intent(
             attempt=attempt.number,
             token=f"token {attempt.number}",
-            execution=Execution(),
+            execution=self.execution,
             data=(DataFolder(name=SOURCE.name, version=SOURCE.version, folder=str(self.data)),),
             tracking=self.tracking,
             backend=self.backend,

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.errors import ConfigError, DataError
+from orchestrator.plan.causes import Cause
+from orchestrator.spec.execution import Execution
 from orchestrator.spec.source import DataSource
 from orchestrator.store.attempts import CLUSTER, read_exit, read_lives, write_exit
 from orchestrator.store.layout import RunFolder
@@ -245,3 +248,21 @@ def test_no_secret_of_the_environment_reaches_the_run_folder(
 
 def test_every_code_but_done_has_a_cause() -> None:
     assert set(CAUSES) == set(ExitCode) - {ExitCode.DONE}
+
+
+def test_a_process_that_takes_more_memory_than_allowed_ends_with_that_cause(bench: "Bench") -> None:
+    def stage(context: StageContext) -> StageResult:
+        context.report(Progress(step=1, steps=3, position=2))
+        taken = [bytearray(b"x" * 2**20) for _ in range(600)]
+        time.sleep(30)
+        raise AssertionError(len(taken))
+
+    bench.execution = Execution(memory_gib=0.5)
+    assert bench.attempt(stage) == ExitCode.HOST_MEMORY
+    ending = read_exit(bench.folder.attempt(1))
+    assert ending is not None
+    assert (ending.cause, ending.step) == (Cause.HOST_MEMORY, 1)
+    assert "0.5 GiB" in (ending.message or "")
+    assert read_lease(bench.folder) is None
+    bench.execution = Execution(memory_gib=4.0)
+    assert bench.attempt() == ExitCode.DONE
