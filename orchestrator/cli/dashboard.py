@@ -1,5 +1,6 @@
 """`sweep dashboard`: a study's workspace at Weights & Biases."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from orchestrator.store.records import claim_study
 from orchestrator.store.study_plan import load_plan
 
 
-def dashboard(
+def dashboard(  # noqa: PLR0913  (each is an option of the command)
     study: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="the study")],
     *,
     project: Annotated[
@@ -26,6 +27,7 @@ def dashboard(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a value")
     ] = None,
     results: Annotated[Path, typer.Option(help="folder of results folders")] = Path("results"),
+    as_json: Annotated[bool, typer.Option("--json", help="where it is, as a JSON object")] = False,
 ) -> None:
     """Make or update the study's W&B workspace: curves by stage, scores over axes.
 
@@ -39,6 +41,7 @@ def dashboard(
     made = workspace(plan, score_names(plan, folder), place)
     if offline:
         write_view(made, folder)
-        typer.echo(f"written to {folder.dashboard}")
+        where = str(folder.dashboard)
     else:
-        typer.echo(save(made, folder))
+        where = save(made, folder)
+    typer.echo(json.dumps({"dashboard": where}) if as_json else f"dashboard: {where}")

@@ -58,6 +58,9 @@ def launch(  # noqa: PLR0913  (each is an option of the command)
     once: Annotated[bool, typer.Option("--once", help="start what fits, then leave")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="let running runs save and leave")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="the end, or each action, as a JSON object")
+    ] = False,
 ) -> None:
     """Run a study and stay until it is done. Launching again goes on where it stands.
 
@@ -89,7 +92,7 @@ def launch(  # noqa: PLR0913  (each is an option of the command)
         from orchestrator.cli.launch_cluster import Target, launch_study_on
 
         target = Target(study=declared, file=study, results=results, profile=profile, config=config)
-        launch_study_on(target, dry_run=dry_run, stay=watch, snapshot=snapshot)
+        launch_study_on(target, dry_run=dry_run, stay=watch, snapshot=snapshot, as_json=as_json)
         return
     plan = plan_for(declared, machine_of(declared, results), study)
     folder = StudyFolder(results.absolute() / plan.study)
@@ -98,13 +101,13 @@ def launch(  # noqa: PLR0913  (each is an option of the command)
     backend = local_backend(execution, slots=slots, start=start, functions=functions)
     if dry_run:
         limits = Limits(slots=backend.slots, retry=retry, stop=stop)
-        print_actions(plan, outlook(plan, folder, limits).actions)
+        print_actions(plan, outlook(plan, folder, limits).actions, as_json=as_json)
         return
     if stop:
         end_other_launcher(folder)
     place = Place(study=plan.study, folder=folder, backend=backend, config=config)
     outcome = _launch(plan, place)
-    conclude(plan, folder, outcome)
+    conclude(plan, folder, outcome, as_json=as_json)
 
 
 def _refuse(given: Mapping[str, bool], where: str, mend: str) -> None:

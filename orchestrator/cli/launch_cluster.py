@@ -1,5 +1,6 @@
 """`sweep launch --profile`: submit a study to a Slurm cluster."""
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -44,7 +45,9 @@ class Target:
     """How runs execute."""
 
 
-def launch_study_on(target: Target, *, dry_run: bool, stay: bool, snapshot: bool) -> None:
+def launch_study_on(
+    target: Target, *, dry_run: bool, stay: bool, snapshot: bool, as_json: bool
+) -> None:
     """Submit a study to a cluster; print what happened, or with `dry_run` what would."""
     study = target.study
     plan = plan_for(study, machine_of(study, target.results, target.profile), target.file)
@@ -61,8 +64,12 @@ def launch_study_on(target: Target, *, dry_run: bool, stay: bool, snapshot: bool
     if dry_run:
         preview = preview_on_cluster(plan, cluster)
         for composed in preview.submissions:
-            typer.echo(f"# sbatch {composed.folder.script}\n{composed.script}")
-        print_actions(plan, preview.actions)
+            if as_json:
+                told = {"sbatch": str(composed.folder.script), "script": composed.script}
+                typer.echo(json.dumps(told))
+            else:
+                typer.echo(f"# sbatch {composed.folder.script}\n{composed.script}")
+        print_actions(plan, preview.actions, as_json=as_json)
         return
     if snapshot:
         cluster = replace(cluster, code=_copied(folder))
@@ -76,7 +83,7 @@ def launch_study_on(target: Target, *, dry_run: bool, stay: bool, snapshot: bool
         )
     finally:
         display.close()
-    conclude(plan, folder, outcome)
+    conclude(plan, folder, outcome, as_json=as_json)
 
 
 def _copied(folder: StudyFolder) -> Path:

@@ -1,14 +1,19 @@
 """The `sweep` command: its subcommands, its errors and its logging."""
 
+import errno
 import importlib
 import logging
+import os
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from orchestrator.errors import SweepError
+
+_NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 USER_ERROR = 2
 """Exit code for what a user can mend; 1 is a bug, 0 is done."""
@@ -89,9 +94,32 @@ def main() -> None:
     try:
         app(prog_name="sweep")
     except SweepError as error:
-        command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-        print(f"sweep {command}: {error}", file=sys.stderr)
-        raise SystemExit(USER_ERROR) from None
+        _refuse(error)
+    except OSError as error:
+        if error.errno not in _NOT_OURS or error.filename is None:
+            raise
+        _refuse(_not_ours(error))
+
+
+def _refuse(error: SweepError) -> NoReturn:
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    print(f"sweep {command}: {error}", file=sys.stderr)
+    raise SystemExit(USER_ERROR) from None
+
+
+def _not_ours(error: OSError) -> SweepError:
+    """Say kindly that a file or folder is somebody else's, or on a disk that is only read."""
+    path = Path(error.filename)
+    there = next((place for place in (path, *path.parents) if place.exists()), path)
+    try:
+        owner = f"it belongs to {there.owner()}"
+    except (OSError, KeyError, NotImplementedError):
+        owner = "its owner is not known"
+    return SweepError(
+        f"{os.strerror(error.errno or 0).lower()}; {owner}",
+        str(path),
+        "work as its owner, or give --results and --data folders that you may write in",
+    )
 
 
 if __name__ == "__main__":

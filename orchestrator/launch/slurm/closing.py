@@ -72,6 +72,9 @@ def _cause(attempt: OpenAttempt, verdict: Verdict, evidence: Evidence) -> tuple[
         if _has_begun(attempt):
             return Cause.KILLED, "its job left the queue without a trace"
         return Cause.LOST, "Slurm never took its job, or no longer knows it"
+    ending = attempt.exit
+    if ending is not None and ending.code is None and ending.cause is not None:
+        return ending.cause, ending.message or ending.cause.value  # said before it was cancelled
     found = triage(evidence)
     return found.cause, found.why
 

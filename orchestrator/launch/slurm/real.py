@@ -64,8 +64,8 @@ class RealSlurm:
         return read_reply(run_command(command, cwd=folder.path))
 
     def cancel(self, jobs: Sequence[JobTask]) -> None:
-        """End jobs: running ones get SIGTERM, and are killed after the site's KillWait."""
-        self._each("scancel", jobs)
+        """End waiting jobs; one that has just started is left alone."""
+        self._each("scancel", jobs, "--state=PENDING")
 
     def ask_to_leave(self, jobs: Sequence[JobTask]) -> None:
         """Signal the processes of running jobs to save and leave."""

@@ -145,15 +145,20 @@ class Rounds:
             job = self._picture.jobs.get(action.run_id)
             if job is None:
                 continue
+            if seen.state is State.RUNNING:
+                running.append(job)
+                continue
+            waiting.append(job)
             if seen.stuck:
-                self._close_stuck(action.run_id, seen.stuck, action.reason)
-            (running if seen.state is State.RUNNING else waiting).append(job)
+                self._close(action.run_id, seen.stuck, action.reason)
+            elif self._cluster.config.stop:  # else it would count as cancelled by a person
+                self._close(action.run_id, Cause.STOPPED, "stopped before it began")
         if waiting:
             self._cluster.scheduler.cancel(waiting)
         if running:
             self._cluster.scheduler.ask_to_leave(running)
 
-    def _close_stuck(self, run_id: str, cause: Cause, message: str) -> None:
+    def _close(self, run_id: str, cause: Cause, message: str) -> None:
         """Say why an attempt never started, before its job is cancelled."""
         try:
             attempt = open_attempt(self._cluster.folder.run(run_id))

@@ -73,7 +73,7 @@ class Scheduler(Protocol):
         ...
 
     def cancel(self, jobs: Sequence[JobTask]) -> None:
-        """End jobs: those that run are signalled first, and may save."""
+        """End waiting jobs; one that has just started is left alone."""
         ...
 
     def ask_to_leave(self, jobs: Sequence[JobTask]) -> None:

@@ -35,8 +35,10 @@ def sweep(study: SlurmStudy, *arguments: str, more: Sequence[str] = ()) -> str:
     return done.stdout
 
 
-def test_jobs_are_held_released_and_cancelled(study: SlurmStudy) -> None:
-    slow = study.launch_slowly()
+def test_jobs_are_held_released_and_cancelled(
+    study: SlurmStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = study.launch_slowly(6.0)  # longer than the two commands below take on a busy machine
     waiting = next(run.run_id for run in study.plan.runs if slow in run.needs)
     sweep(study, "pause", waiting)
     assert "JobHeld" in study.box.run("squeue", "-h", "-o", "%F_%K %r").stdout
@@ -45,6 +47,7 @@ def test_jobs_are_held_released_and_cancelled(study: SlurmStudy) -> None:
     assert not study.run(slow).done.exists()
     outcome = study.one_round()
     assert slow in {action.run_id for action in outcome.blocked}
+    monkeypatch.setenv("TOY_SLOW", "")
     sweep(study, "retry", slow)
     sweep(study, "resume", waiting)
     study.rounds_until_done()
@@ -68,3 +71,14 @@ def test_a_dry_run_prints_the_scripts_and_writes_nothing(study: SlurmStudy) -> N
     assert f"{len(study.plan.runs)} submit" in said
     assert not study.folder.path.exists()
     assert not study.box.run("squeue", "-h").stdout
+
+
+def test_a_study_that_was_stopped_goes_on_with_the_next_launch(study: SlurmStudy) -> None:
+    slow = study.launch_slowly(0.5)
+    study.one_round(stop=True)
+    study.wait_until(lambda: not study.one_round(stop=True).live)
+    assert not study.run(slow).done.exists()
+    before = study.steps_done()
+    study.rounds_until_done()
+    assert {name: count for name, count in study.steps_done().items() if name in before} == before
+    assert study.contents() == study.undisturbed()

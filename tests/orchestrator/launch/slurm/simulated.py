@@ -189,7 +189,7 @@ class SimulatedSlurm:
 
     def cancel(self, jobs: Sequence[JobTask]) -> None:
         for job in self.jobs:
-            if job.task in jobs and job.is_live:
+            if job.task in jobs and job.word == "PENDING":
                 self._end(job, "CANCELLED")
 
     def ask_to_leave(self, jobs: Sequence[JobTask]) -> None:
