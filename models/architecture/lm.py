@@ -5,10 +5,14 @@ Shapes in comments: B sequences, T positions, D width, V vocabulary.
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import (
+    checkpoint,  # pyright: ignore[reportUnknownVariableType]  (its function has no types)
+)
 
 from models.architecture.attention import (
     Attention,
@@ -78,6 +82,8 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(Block(shape) for _ in range(depth))
         self.norm = build_norm(shape.norm, shape.width)
         self.output = None if weight_tying else nn.Linear(shape.width, vocab_size, bias=False)
+        self.recompute = False
+        """Whether the backward pass computes each block again, and keeps its input alone."""
 
     def embed(self, ids: Tensor) -> Tensor:
         """Look token ids up: (B, T) -> (B, T, D)."""
@@ -102,7 +108,11 @@ class Decoder(nn.Module):
         rotation: Rotation = self._first.attention.pos_embed(start, length)
         x = embedded
         for index, block in enumerate(self.layers):
-            x = block(x, visible, rotation, None if cache is None else cache.layers[index])
+            kept = None if cache is None else cache.layers[index]
+            if self.recompute and torch.is_grad_enabled() and cache is None:
+                x = cast(Tensor, checkpoint(block, x, visible, rotation, kept, use_reentrant=False))
+            else:
+                x = block(x, visible, rotation, kept)
         return self.norm(x)
 
     def logits(self, hidden: Tensor) -> Tensor:

@@ -42,6 +42,8 @@ class VisionLanguageModel(nn.Module):
         documents: Tensor | None = None,
         cache: KeyValueCache | None = None,
         chosen: Tensor | None = None,
+        *,
+        idle: bool = False,
     ) -> Tensor:
         """Score the next token at each position.
 
@@ -54,6 +56,8 @@ class VisionLanguageModel(nn.Module):
             cache: keys and values of the positions before; extended by this call.
             chosen: positions to score, as indices into the B T flattened ones, (N,), int64; None
                 for all.
+            idle: whether the parts that see images take part without one: their gradients are
+                zero, not absent. Where weights are cut over processes, all need the same.
 
         Returns:
             Logits, fp32, (B, T, V), or (N, V) of the chosen positions.
@@ -61,10 +65,18 @@ class VisionLanguageModel(nn.Module):
         embedded = self.decoder.embed(ids)  # (B, T, D)
         if features is not None:
             embedded = self._with_images(embedded, ids, features)
+        elif idle:
+            embedded = embedded + self._nothing()
         hidden = self.decoder(embedded, documents, cache)  # (B, T, D)
         if chosen is not None:
             hidden = hidden.flatten(0, 1).index_select(0, chosen)  # (N, D)
         return self.decoder.logits(hidden)
+
+    def _nothing(self) -> Tensor:
+        """Return a zero that depends on each weight of projector and tower."""
+        parts = [part for part in (self.projector, self.tower) if part is not None]
+        used = [p for part in parts for p in part.parameters() if p.requires_grad]
+        return torch.stack([parameter.sum() * 0.0 for parameter in used]).sum()
 
     def _with_images(self, embedded: Tensor, ids: Tensor, features: Tensor) -> Tensor:
         assert self.projector is not None, "a model of text alone was given an image"

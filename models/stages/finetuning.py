@@ -4,7 +4,7 @@ from models.data.batch import Batch
 from models.data.instructions import InstructionData
 from models.stages.inheritance import inherit, with_tower
 from models.stages.next_token import held_out_losses, next_token
-from models.stages.start import config_of, prepare
+from models.stages.start import config_of, placed, prepare
 from models.training.features import open_features
 from models.training.loop import Training, train
 from models.training.optimizer import build_optimizer
@@ -22,7 +22,7 @@ def finetune(context: StageContext) -> StageResult:
         RecordError: if the parent or tower has no undamaged checkpoint, or is of another model.
     """
     config = config_of(context, Finetune)
-    device = prepare(context)
+    prepare(context)
     folder = context.data(config.instructions)
     data = InstructionData(
         folder,
@@ -36,14 +36,14 @@ def finetune(context: StageContext) -> StageResult:
             where=str(folder),
             mend=f"declare {len(data)} examples, or the data set that was meant",
         )
-    model = with_tower(context, config).to(device)
+    model = placed(with_tower(context, config), context)
     inherit(context.parent(config.parent), model, None)
     features = open_features(context, config.instructions, config.vision, config.tower)
 
     def batches(position: int) -> Batch:
         return data.batch(position, config.batch_examples)
 
-    counters = train(
+    trained = train(
         Training(
             module=model,
             optimizer=build_optimizer(model, config.optimizer),
@@ -57,11 +57,11 @@ def finetune(context: StageContext) -> StageResult:
         context,
     )
     return StageResult(
-        measures=held_out_losses(context, model, config),
+        measures=held_out_losses(context, trained.module, config),
         counts={
             "steps": config.steps,
             "examples": config.steps * config.batch_examples,
             "truncated_rows": data.truncated,
-            **counters,
+            **trained.counters,
         },
     )

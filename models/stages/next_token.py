@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 
+from torch import nn
+
 from models.architecture.vlm import VisionLanguageModel
 from models.data.batch import Batch
 from models.data.validation import caption_batches, text_batches
 from models.training.features import Features, open_features
 from models.training.loss import NextToken
+from models.training.sharding import is_sharded
 from models.training.validation import POSITIONS_AT_ONCE, held_out_loss
 from orchestrator.spec.run import Finetune, ImageTextPretrain, TextPretrain
 from orchestrator.store.stage import Measure, StageContext
@@ -32,10 +35,16 @@ def next_token(
 
 def held_out_losses(
     context: StageContext,
-    model: VisionLanguageModel,
+    model: nn.Module,
     config: TextPretrain | ImageTextPretrain | Finetune,
 ) -> tuple[Measure, ...]:
-    """Measure the losses of the splits that are declared."""
+    """Measure the losses of the splits that are declared.
+
+    Where weights were cut over processes the first one alone has the whole model, and measures.
+    """
+    if is_sharded(context.execution, context.world) and not context.world.is_first:
+        return ()
+    assert isinstance(model, VisionLanguageModel), "these stages train no other"
     T = config.model.seq_len
     at_once = max(1, POSITIONS_AT_ONCE // T)
     measures: list[Measure] = []

@@ -9,7 +9,7 @@ from models.data.pretraining import Counts, PretrainingData
 from models.stages.inheritance import inherit, with_tower
 from models.stages.mixed_data import image_features, mixed_data
 from models.stages.next_token import held_out_losses, next_token
-from models.stages.start import config_of, prepare
+from models.stages.start import config_of, placed, prepare
 from models.training.loop import Training, train
 from models.training.optimizer import build_optimizer
 from orchestrator.spec.optimizer import OptimizerState
@@ -25,15 +25,15 @@ def text_pretrain(context: StageContext) -> StageResult:
         RecordError: if the segment before has no undamaged checkpoint.
     """
     config = config_of(context, TextPretrain)
-    device = prepare(context)
+    prepare(context)
     T = config.model.seq_len
     data = PretrainingData(context.data(config.text), None, seq_len=T, seed=config.seed)
     batches = _pretraining_batches(data, config)
-    model = build_model(config.model, None, config.seed).to(device)
+    model = placed(build_model(config.model, None, config.seed), context)
     optimizer = build_optimizer(model, config.optimizer)
     previous = context.previous()
     before = None if previous is None else inherit(previous, model, optimizer)
-    counters = train(
+    trained = train(
         Training(
             module=model,
             optimizer=optimizer,
@@ -51,8 +51,8 @@ def text_pretrain(context: StageContext) -> StageResult:
     counts = _sequence_counts(data.counts(0, config.end_tokens // T), T)
     steps = config.end_tokens // config.batch_tokens
     return StageResult(
-        measures=held_out_losses(context, model, config),
-        counts={"steps": steps, "tokens": config.end_tokens, **counts, **counters},
+        measures=held_out_losses(context, trained.module, config),
+        counts={"steps": steps, "tokens": config.end_tokens, **counts, **trained.counters},
     )
 
 
@@ -68,17 +68,17 @@ def image_text_pretrain(context: StageContext) -> StageResult:
             the filter's table is missing, damaged or of other captions.
     """
     config = config_of(context, ImageTextPretrain)
-    device = prepare(context)
+    prepare(context)
     T = config.model.seq_len
     data = mixed_data(context, config)
     batches = _pretraining_batches(data, config)
-    model = with_tower(context, config).to(device)
+    model = placed(with_tower(context, config), context)
     optimizer = build_optimizer(model, config.optimizer)
     if config.trunk is not None:
         kept = optimizer if config.optimizer_state is OptimizerState.KEEP else None
         inherit(context.parent(config.trunk), model, kept)
     features = image_features(context, config, data)
-    counters = train(
+    trained = train(
         Training(
             module=model,
             optimizer=optimizer,
@@ -99,8 +99,8 @@ def image_text_pretrain(context: StageContext) -> StageResult:
         counts["truncated_rows"] = data.truncated_rows
     steps = config.tokens // config.batch_tokens
     return StageResult(
-        measures=held_out_losses(context, model, config),
-        counts={"steps": steps, "tokens": config.tokens, **counts, **counters},
+        measures=held_out_losses(context, trained.module, config),
+        counts={"steps": steps, "tokens": config.tokens, **counts, **trained.counters},
     )
 
 

@@ -4,6 +4,8 @@ from typing import TypeVar
 
 import torch
 
+from models.architecture.vlm import VisionLanguageModel
+from models.training.sharding import is_sharded
 from orchestrator.errors import ConfigError
 from orchestrator.spec.execution import Device
 from orchestrator.spec.run import RunConfig
@@ -26,6 +28,13 @@ def config_of(context: StageContext, kind: type[Config]) -> Config:
             mend="name the function that belongs to the run's stage",
         )
     return config
+
+
+def placed(model: VisionLanguageModel, context: StageContext) -> VisionLanguageModel:
+    """Put a model on the run's device; one that will be cut over processes waits on the CPU."""
+    if is_sharded(context.execution, context.world):
+        return model
+    return model.to(torch.device(context.execution.device))
 
 
 def prepare(context: StageContext) -> torch.device:

@@ -37,7 +37,7 @@ def tower_pretrain(context: StageContext) -> StageResult:
         execution=context.execution,
         world=context.world,
     )
-    counts = train(
+    trained = train(
         Training(
             module=classifier,
             optimizer=build_optimizer(classifier, config.optimizer),
@@ -56,5 +56,6 @@ def tower_pretrain(context: StageContext) -> StageResult:
     tower = classifier.tower.cpu()
     stored = sum(store_features(context, source, vision, tower) for source in config.features_of)
     return StageResult(
-        measures=(accuracy,), counts={"steps": config.steps, **counts, "stored_images": stored}
+        measures=(accuracy,),
+        counts={"steps": config.steps, **trained.counters, "stored_images": stored},
     )

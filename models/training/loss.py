@@ -6,6 +6,7 @@ count of supervised targets of all of them. Computed in fp32.
 Shapes in comments: N supervised targets, V vocabulary or classes.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from models.architecture.vlm import VisionLanguageModel
 from models.data.batch import NO_DOCUMENT, Batch
 from models.training.features import Features
 from models.training.inputs import Inputs, prepare, split
+from models.training.sharding import is_sharded
 from orchestrator.spec.execution import Execution, Precision
 from orchestrator.store.world import World
 
@@ -58,18 +60,26 @@ class NextToken:
     def __call__(self, position: int) -> Iterator[Part]:
         """Yield the micro-batches of the step at `position`, one forward pass at a time."""
         batch = self.batches(position)
-        supervised = batch.supervised
-        device = torch.device(self.execution.device)
         pieces = split(batch, self.execution.accumulation * self.world.size)
-        for piece in pieces[self.world.rank :: self.world.size]:
-            inputs = prepare(piece, self.features, device)
-            logits = supervised_logits(self.model, inputs, self.execution)  # (N, V)
-            loss = F.cross_entropy(logits, inputs.targets, reduction="sum") / supervised
-            objective = loss
-            if self.z_loss:
-                partition = logits.logsumexp(-1).square().sum() / supervised
-                objective = loss + self.z_loss * partition
-            yield Part(objective, loss.detach(), counted(piece))
+        own = pieces[self.world.rank :: self.world.size]
+        for piece in own:
+            yield self._part(piece, batch)
+        if is_sharded(self.execution, self.world):  # all gather weights equally often
+            for _ in range(math.ceil(len(pieces) / self.world.size) - len(own)):
+                part = self._part(pieces[0], batch)
+                yield Part(part.objective * 0.0, part.loss * 0.0, {})
+
+    def _part(self, piece: Batch, batch: Batch) -> Part:
+        """Compute a micro-batch's share of a batch's loss."""
+        inputs = prepare(piece, self.features, torch.device(self.execution.device))
+        idle = len(batch.images) > 0 and is_sharded(self.execution, self.world)
+        logits = supervised_logits(self.model, inputs, self.execution, idle=idle)  # (N, V)
+        loss = F.cross_entropy(logits, inputs.targets, reduction="sum") / batch.supervised
+        objective = loss
+        if self.z_loss:
+            partition = logits.logsumexp(-1).square().sum() / batch.supervised
+            objective = loss + self.z_loss * partition
+        return Part(objective, loss.detach(), counted(piece))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,14 +123,17 @@ def counted(batch: Batch) -> dict[str, int]:
     }
 
 
-def supervised_logits(model: VisionLanguageModel, inputs: Inputs, execution: Execution) -> Tensor:
-    """Score the tokens at the supervised positions, (N, V), fp32."""
+def supervised_logits(
+    model: VisionLanguageModel, inputs: Inputs, execution: Execution, *, idle: bool = False
+) -> Tensor:
+    """Score the tokens at the supervised positions, (N, V), fp32; see the model for `idle`."""
     with precision(execution):
         logits = model(
             inputs.ids,
             features=inputs.features,
             documents=inputs.documents,
             chosen=inputs.chosen,
+            idle=idle,
         )
     return logits.flatten(0, -2)  # (N, V)
 

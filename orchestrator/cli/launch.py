@@ -46,6 +46,9 @@ def launch(  # noqa: PLR0913  (each is an option of the command)
     snapshot: Annotated[bool, typer.Option(help="jobs of a cluster run the code of now")] = True,
     device: Annotated[Device, typer.Option(help="what runs compute on")] = Device.CPU,
     precision: Annotated[Precision, typer.Option(help="of matrix products")] = Precision.FP32,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="compile blocks: slow start, faster steps")
+    ] = False,
     memory_gib: Annotated[
         float | None, typer.Option(help="host memory that a run's process may take [no limit]")
     ] = None,
@@ -77,7 +80,11 @@ def launch(  # noqa: PLR0913  (each is an option of the command)
         _refuse(here, "this machine", "leave it out, or name a cluster with --profile")
     declared = load_study(study, tuple(overrides or ()))
     execution = Execution(
-        device=device, precision=precision, threads=threads, memory_gib=memory_gib
+        device=device,
+        precision=precision,
+        threads=threads,
+        compile=compiled,
+        memory_gib=memory_gib,
     )
     config = LaunchConfig(
         data_root=data.absolute(),

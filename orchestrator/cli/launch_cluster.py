@@ -14,7 +14,6 @@ from orchestrator.errors import ConfigError
 from orchestrator.launch.config import LaunchConfig
 from orchestrator.launch.interrupt import interruptible
 from orchestrator.launch.slurm.cluster import Cluster
-from orchestrator.launch.slurm.layout import check_layouts
 from orchestrator.launch.slurm.real import RealSlurm
 from orchestrator.launch.slurm.session import launch_on_cluster, preview_on_cluster
 from orchestrator.launch.snapshot import take_snapshot
@@ -56,7 +55,6 @@ def launch_study_on(
     if site.data_root is not None:
         config = replace(config, data_root=Path(site.data_root))
     folder = StudyFolder(target.results.absolute() / plan.study)
-    check_layouts(study.launch.layouts)
     cluster = _cluster(plan, folder, profile, site, config)
     cluster = replace(cluster, layouts=study.launch.layouts)
     if snapshot:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.spec.checks import check_at_least, check_positive
+from orchestrator.spec.parallel import Recompute, Sharding
 
 
 class Device(StrEnum):
@@ -36,6 +37,12 @@ class Execution:
     """CPU threads. At least 1."""
     accumulation: int = 1
     """Micro-batches per optimizer step. At least 1."""
+    sharding: Sharding = Sharding.REPLICATED
+    """Where weights, gradients and optimizer state lie, if several processes make an attempt."""
+    recompute: Recompute = Recompute.NOTHING
+    """Which activations the backward pass computes again."""
+    compile: bool = False
+    """Whether blocks are compiled (`torch.compile`): faster steps, a slow start."""
     memory_gib: float | None = None
     """Host memory that each process may take, in GiB; None for no limit of ours. Above 0."""
 

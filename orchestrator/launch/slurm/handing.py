@@ -12,7 +12,7 @@ from orchestrator.launch.slurm.arrays import Batch
 from orchestrator.launch.slurm.cluster import Cluster
 from orchestrator.launch.slurm.compose import Composed, compose
 from orchestrator.launch.slurm.ids import JobTask
-from orchestrator.launch.slurm.layout import accumulation_of
+from orchestrator.launch.slurm.layout import execution_of
 from orchestrator.launch.slurm.scheduler import Reply, Submitted
 from orchestrator.launch.submit import intent_of, record_of
 from orchestrator.plan.causes import Step
@@ -108,8 +108,7 @@ def _intent(
     cluster: Cluster, want: Wanted, token: str, index: int, now: datetime, attempt: int
 ) -> Intent:
     intent = intent_of(cluster.config, want.run, attempt, token, now, want.step)
-    parts = intent.execution.accumulation * accumulation_of(want.run, cluster.layouts)
-    execution = replace(intent.execution, accumulation=parts)
+    execution = execution_of(intent.execution, want.run, cluster.layouts)
     return replace(intent, backend=CLUSTER, task=index, execution=execution)
 
 

@@ -116,12 +116,14 @@ def _live(reading: Reading, job: SlurmJob, look: Look) -> Verdict:
     reason = job.reason if job.reason not in (None, "", "None") else None
     state = State.RUNNING if look.is_alive else reading.state
     message = None if state is State.RUNNING else reason
-    stuck = _stuck(reason or "") if state is State.QUEUED else None
+    stuck = stuck_by(reason) if state is State.QUEUED else None
     return Verdict(state=state, message=message, stuck=stuck, word=reading.word)
 
 
-def _stuck(reason: str) -> Cause | None:
-    return next((cause for words, cause in STUCK.items() if reason.startswith(words)), None)
+def stuck_by(reason: str | None) -> Cause | None:
+    """Return why a waiting job can never start by itself, from Slurm's reason; None if it can."""
+    said = reason or ""
+    return next((cause for words, cause in STUCK.items() if said.startswith(words)), None)
 
 
 def _ghost(attempt: OpenAttempt, reading: Reading, look: Look) -> Verdict:

@@ -1,6 +1,7 @@
 """Find out where each run stands that a cluster has: one squeue, and one sacct if it is needed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from orchestrator.errors import RecordError
@@ -9,18 +10,19 @@ from orchestrator.launch.slurm.answers import Answer, Silence, Told, Unanswered
 from orchestrator.launch.slurm.closing import close
 from orchestrator.launch.slurm.ids import JobTask
 from orchestrator.launch.slurm.jobs import SlurmJob
-from orchestrator.launch.slurm.judge import Look, Verdict, judge
-from orchestrator.launch.slurm.match import Finding, Jobs, Presence, Sought
+from orchestrator.launch.slurm.judge import Look, Verdict, judge, stuck_by
+from orchestrator.launch.slurm.match import Finding, Jobs, Presence, Sought, tokens_in
 from orchestrator.launch.slurm.scheduler import Scheduler
 from orchestrator.launch.slurm.states import Standing, read_state
 from orchestrator.launch.states import Moment, damaged, observe_run
+from orchestrator.plan.causes import Cause
 from orchestrator.plan.observed import Observed, State
 from orchestrator.plan.plan import Plan
 from orchestrator.spec.slurm_site import Requeue
 from orchestrator.store.attempts import attempt_numbers
 from orchestrator.store.layout import RunFolder, StudyFolder
 from orchestrator.store.records import is_done
-from orchestrator.store.submissions import read_number
+from orchestrator.store.submissions import read_number, read_submission
 from orchestrator.store.versioned import timestamp
 from orchestrator.store.wishes import read_wish
 from orchestrator.worker.lease import is_alive, read_lease
@@ -34,6 +36,8 @@ class Picture:
     """Every run of the plan."""
     jobs: dict[str, JobTask]
     """Jobs of runs under way."""
+    parked: tuple[JobTask, ...]
+    """Jobs of finished runs that Slurm holds: other jobs may wait for them to end."""
     newest: dict[str, int]
     """The newest attempt at each run, where there is one."""
     others: int
@@ -93,10 +97,31 @@ class _Eyes:
         return Picture(
             observed=observed,
             jobs=found,
+            parked=self._parked(queue, observed),
             newest=newest,
             others=max(0, _waiting(queue) - len(found)),
             silence=queue.reason if isinstance(queue, Unanswered) else None,
         )
+
+    def _parked(self, queue: Answer, observed: Mapping[str, Observed]) -> tuple[JobTask, ...]:
+        """Find held jobs whose runs are done: a process that was given up on has finished them."""
+        held = [
+            job
+            for job in (queue.jobs if isinstance(queue, Told) else ())
+            if _has_life(job) and stuck_by(job.reason) is Cause.NODE_FAILURE
+        ]
+        return tuple(job.task for job in held if self._is_finished(job, observed))
+
+    def _is_finished(self, job: SlurmJob, observed: Mapping[str, Observed]) -> bool:
+        for token in tokens_in(job.label):
+            folder = self._asked.folder.submission(token)
+            if not folder.submission.exists():
+                continue  # another study's
+            with suppress(RecordError):
+                runs = {task.index: task.run_id for task in read_submission(folder).tasks}
+                seen = observed.get(runs.get(job.task.task or 0, ""))
+                return seen is not None and seen.state is State.DONE
+        return False
 
     def _files(
         self, folder: StudyFolder, plan: Plan

@@ -132,6 +132,8 @@ class Rounds:
         )
 
     def _apply(self, actions: Sequence[Action], interrupted: Callable[[], bool]) -> None:
+        if self._picture.parked:  # they find their runs done, and let go of what waits for them
+            self._cluster.scheduler.release(self._picture.parked)
         self._cancel([action for action in actions if action.verb is Verb.CANCEL])
         if self._picture.silence is None:
             self._submit([a for a in actions if a.verb is Verb.SUBMIT], interrupted)

@@ -99,7 +99,7 @@ def test_stopping_anywhere_changes_nothing(
     with pytest.raises(StoppedError):
         train(training(), stage_context(RUN, stop_after=steps))
     context = stage_context(RUN)
-    counters = train(training(), context)
+    counters = train(training(), context).counters
     assert context.resumed_at == steps
     assert [report.step for report in context.reports] == list(range(steps + 1, STEPS + 1))
     assert counters == {"seen": STEPS * BATCH}

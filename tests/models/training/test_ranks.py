@@ -12,6 +12,7 @@ import torch
 from models import stages
 from models.training import checkpoint
 from orchestrator.spec.execution import Execution
+from orchestrator.spec.parallel import Recompute, Sharding
 from orchestrator.spec.run import RunConfig
 from orchestrator.store.stage import StageContext, StageResult, StoppedError
 from orchestrator.store.world import World
@@ -134,3 +135,64 @@ def test_images_and_towers_are_trained_by_two_as_by_one(stage_context: Contexts)
             assert {word for _, word, _, _ in told} == {"done"}, told
         one, two = (weights(stage_context, config, runs=str(size)) for size in (1, 2))
         assert differ(one, two) < TOLERANCE
+
+
+SHARDED = Execution(sharding=Sharding.SHARDED)
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+@pytest.mark.parametrize("size", [2, 3])
+def test_processes_with_a_share_of_the_weights_follow_the_loss_curve_of_one(
+    stage_context: Contexts, size: int, accumulation: int
+) -> None:
+    alone = together(stage_context, trunk(4), 1, runs="alone")
+    execution = replace(SHARDED, accumulation=accumulation)
+    more: dict[str, Any] = {"runs": f"{size}", "execution": execution}
+    several = together(stage_context, trunk(4), size, **more)
+    assert {word for _, word, _, _ in several} == {"done"}, several
+    for _, _, losses, _ in several:
+        assert losses == pytest.approx(alone[0][2], rel=1e-5)
+    assert several[0][3] == alone[0][3]
+    gap = differ(
+        weights(stage_context, trunk(4), **more), weights(stage_context, trunk(4), runs="alone")
+    )
+    assert gap < TOLERANCE
+
+
+def test_shares_are_stopped_saved_whole_and_taken_up_by_another_number_or_way(
+    stage_context: Contexts,
+) -> None:
+    ways = ((2, SHARDED), (3, SHARDED), (2, Execution()), (1, Execution()))
+    for stop, (size, execution) in enumerate(ways, start=1):
+        stops = [1 if stop < len(ways) else None] * size
+        told = together(
+            stage_context, trunk(4), size, stops=stops, runs="shares", execution=execution
+        )
+        wanted = {"stopped"} if stop < len(ways) else {"done"}
+        assert {word for _, word, _, _ in told} == wanted, told
+    together(stage_context, trunk(4), 1, runs="alone")
+    gap = differ(
+        weights(stage_context, trunk(4), runs="shares"),
+        weights(stage_context, trunk(4), runs="alone"),
+    )
+    assert gap < TOLERANCE
+
+
+def test_shares_see_images_in_some_micro_batches_and_in_others_none(
+    stage_context: Contexts,
+) -> None:
+    mixed = replace(BRANCH, trunk=None)
+    for size, execution in ((1, Execution()), (2, SHARDED)):
+        together(stage_context, TOWER, 1, runs=str(size))
+        told = together(stage_context, mixed, size, runs=str(size), execution=execution)
+        assert {word for _, word, _, _ in told} == {"done"}, told
+    one, two = (weights(stage_context, mixed, runs=str(size)) for size in (1, 2))
+    assert differ(one, two) < TOLERANCE
+
+
+def test_blocks_computed_again_give_the_same_bits(stage_context: Contexts) -> None:
+    again = Execution(recompute=Recompute.BLOCKS)
+    together(stage_context, trunk(3), 1, runs="kept")
+    together(stage_context, trunk(3), 1, runs="again", execution=again)
+    kept, computed = (weights(stage_context, trunk(3), runs=runs) for runs in ("kept", "again"))
+    assert differ(kept, computed) == 0

@@ -39,7 +39,7 @@ def test_paused_runs_wait_until_they_are_resumed(toy: Toy) -> None:
 def test_a_cancelled_run_saves_ends_and_stays_so_until_it_is_retried(
     toy: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TOY_STEP_SECONDS", "0.5")
+    monkeypatch.setenv("TOY_STEP_SECONDS", "3")
     first = toy.of_stage("text_pretrain")[0]
     launcher = toy.start("launch", env={})
     toy.wait_until(lambda: states(toy)[first.run_id] == "running")

@@ -1,4 +1,4 @@
-"""Runs of several processes on a real Slurm: two nodes with two processes each, real training."""
+"""Real training on a real Slurm: several processes on two nodes, and one that is preempted."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ import pytest
 import yaml
 
 from orchestrator.plan.causes import Cause
-from orchestrator.store.attempts import attempt_numbers, read_exit
+from orchestrator.store.attempts import attempt_numbers, read_exit, read_lives
 from orchestrator.store.layout import RunFolder, StudyFolder
-from orchestrator.store.records import read_result
+from orchestrator.store.records import read_progress, read_result
+from orchestrator.worker.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -134,3 +135,34 @@ def test_four_processes_on_two_nodes_train_what_one_trains_though_one_of_them_is
     assert losses(wide) == pytest.approx(losses(alone), rel=1e-4)
     assert val_loss(wide) == pytest.approx(val_loss(alone), rel=1e-5)
     assert read_result(wide).counts == read_result(alone).counts
+
+
+def weights(run: RunFolder) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(run.checkpoints)): path.read_bytes()
+        for path in run.checkpoints.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_preempted_run_loses_no_step_and_ends_with_the_same_bits(
+    trunk: Trunk, cluster: Cluster
+) -> None:
+    study = trunk.study(4 * TOKENS)
+    alone = trunk.launch(study, "alone")
+    narrow = trunk.launch(study, "narrow", "--profile", "rehearsal")
+    wait_until(narrow.progress.exists, narrow)
+    for job in cluster.run("squeue", "-h", "-t", "R", "-o", "%i").stdout.split():
+        cluster.run("scancel", "--signal=USR2", job)  # as Slurm warns before it takes the place
+    wait_until(narrow.done.exists, narrow)
+    (life,) = read_lives(narrow.attempt(1))
+    assert attempt_numbers(narrow) == (1,)  # the same job, put back by itself
+    assert life.code == ExitCode.WARNED
+    assert life.step is not None
+    assert 0 < life.step < len(losses(narrow))
+    progress = read_progress(narrow)
+    assert progress is not None
+    assert progress.first_step == life.step  # nothing was computed twice
+    assert weights(narrow) == weights(alone)
+    assert narrow.metrics.read_bytes() == alone.metrics.read_bytes()
+    assert narrow.result.read_bytes() == alone.result.read_bytes()
