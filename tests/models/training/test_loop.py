@@ -157,7 +157,7 @@ def test_a_run_goes_on_from_where_another_ended(
     module = network()
     optimizer = build_optimizer(module, OptimizerConfig())
     shared = {"module": module, "optimizer": optimizer, "parts": losses(module)}
-    counters = train(training(**shared, end=3 * BATCH), stage_context(RUN, name="first"))
+    counters = train(training(**shared, end=3 * BATCH), stage_context(RUN, name="first")).counters
     context = stage_context(RUN, name="second")
     train(training(**shared, start=3 * BATCH, counters=counters), context)
     assert context.resumed_at == 3
