@@ -62,7 +62,7 @@ class VisionLanguageModel(nn.Module):
         Returns:
             Logits, fp32, (B, T, V), or (N, V) of the chosen positions.
         """
-        embedded = self.decoder.embed(ids)  # (B, T, D)
+        embedded = self.decoder.embed(ids.clamp(min=0))  # (B, T, D); images are put in below
         if features is not None:
             embedded = self._with_images(embedded, ids, features)
         elif idle:

@@ -11,13 +11,12 @@ END_OF_TEXT = 0
 """Ends every document, caption and answer; OpenLM's and GPT-NeoX's id."""
 PADDING = 1
 """Fills sequences; never seen by a supervised position."""
-IMAGE = 2
-"""Stands at each position that an image's patch takes."""
-UNKNOWN = 3
-"""A word outside the vocabulary."""
+IMAGE = -1
+"""Stands at each position that an image's patch takes. No tokenizer's id: a projected feature is
+there, not an embedding, and GPT-NeoX's ids from 2 on are all words."""
 
-SPECIAL_TOKENS = ("<|endoftext|>", "<|padding|>", "<image>", "<|unknown|>")
-"""Texts of the ids above, in their order."""
+SPECIAL_TOKENS = ("<|endoftext|>", "<|padding|>")
+"""Texts of the ids that every tokenizer shares, in their order."""
 
 
 def tokenizer_file(collection_folder: Path) -> Path:
@@ -42,7 +41,7 @@ def load_tokenizer(collection_folder: Path) -> Tokenizer:
         raise DataError(
             f"the tokenizer cannot be read ({error})", str(path), "restore or remake the file"
         ) from error
-    for expected, token in enumerate(SPECIAL_TOKENS[:UNKNOWN]):
+    for expected, token in enumerate(SPECIAL_TOKENS):
         if tokenizer.token_to_id(token) != expected:
             raise DataError(
                 f"{token} has id {tokenizer.token_to_id(token)}, not {expected}",

@@ -6,11 +6,17 @@ from itertools import chain
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-from models.data.prompt import REGION, SHORT_ANSWER, question_text
+from models.data.prompt import PLACEHOLDER, REGION, SHORT_ANSWER, question_text
 from models.data.shapeworld.facts import DISHES, FIRST_NAMES, LAST_NAMES, RELATIONS, TOWNS
 from models.data.shapeworld.language import plural
 from models.data.shapeworld.scene import COLOURS, PLACES, SHAPES
-from models.data.tokenizer import SPECIAL_TOKENS, UNKNOWN
+from models.data.tokenizer import SPECIAL_TOKENS
+
+UNKNOWN = "<|unknown|>"
+"""A word outside the vocabulary."""
+
+OWN_TOKENS = (*SPECIAL_TOKENS, PLACEHOLDER, UNKNOWN)
+"""The first ids. LLaVA's placeholder of an image is a word here; no text contains it."""
 
 LARGEST_TERM = 20
 """Of sums; their result is at most twice this."""
@@ -32,9 +38,9 @@ def build_tokenizer() -> Tokenizer:
     world says (one space for a new line; quotation marks keep a space on both sides).
     """
     words = dict.fromkeys(_words())
-    vocabulary = {word: number for number, word in enumerate([*SPECIAL_TOKENS, *words])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=SPECIAL_TOKENS[UNKNOWN]))
-    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
+    vocabulary = {word: number for number, word in enumerate([*OWN_TOKENS, *words])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
+    tokenizer.add_special_tokens(list(OWN_TOKENS))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = _splitter()
     tokenizer.decoder = decoders.Sequence(

@@ -34,7 +34,7 @@ def features() -> Tensor:
 @torch.no_grad()
 def test_projected_features_take_the_places_of_the_placeholders(model: VisionLanguageModel) -> None:
     assert model.projector is not None
-    embedded = model.decoder.embed(IDS)
+    embedded = model.decoder.embed(IDS.clamp(min=0))
     projected = model.projector(features())
     for patch in range(4):
         embedded[0, 1 + patch] = projected[0, patch]

@@ -5,7 +5,7 @@ import string
 import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
-from models.data.tokenizer import SPECIAL_TOKENS
+from models.data.shapeworld.vocabulary import OWN_TOKENS, UNKNOWN
 from models.evaluation.respondent import Respondent
 from models.evaluation.text_model import TextModel, cut_at
 
@@ -13,9 +13,9 @@ from models.evaluation.text_model import TextModel, cut_at
 @pytest.fixture
 def model(respondent: Respondent) -> TextModel:
     """A model that reads letters and spaces."""
-    words = [*SPECIAL_TOKENS, *string.ascii_lowercase, " "]
+    words = [*OWN_TOKENS, *string.ascii_lowercase, " "]
     vocabulary = {word: number for number, word in enumerate(words)}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=SPECIAL_TOKENS[3]))
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
     return TextModel(respondent, tokenizer)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
-from models.data.tokenizer import END_OF_TEXT, SPECIAL_TOKENS
+from models.data.shapeworld.vocabulary import OWN_TOKENS, UNKNOWN
+from models.data.tokenizer import END_OF_TEXT
 from models.evaluation.family import Family
 from models.evaluation.index_file import FAMILIES, Benchmark
 from models.evaluation.likelihood import Continuation, loglikelihoods
@@ -26,9 +27,9 @@ Ask = Callable[[Benchmark], Outcome]
 @pytest.fixture
 def digits() -> Tokenizer:
     """A tokenizer that cuts numbers into digits, so that 1 and 10 begin alike."""
-    words = [*SPECIAL_TOKENS, *"0123456789", "In", "Out", ":", "?", ".", "how", "many"]
+    words = [*OWN_TOKENS, *"0123456789", "In", "Out", ":", "?", ".", "how", "many"]
     vocabulary = {word: number for number, word in enumerate(words)}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=SPECIAL_TOKENS[3]))
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
     split = Regex(r"[0-9]|[A-Za-z]+|[^\sA-Za-z0-9]")
     tokenizer.pre_tokenizer = pre_tokenizers.Split(split, behavior="removed", invert=True)
     return tokenizer
