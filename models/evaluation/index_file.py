@@ -39,7 +39,11 @@ FAMILIES: Mapping[str, Family] = {
 }
 """Families by their names in `benchmarks.json`, which are vlm-evaluation's where it has them."""
 
-OFFICIAL: Mapping[str, Family] = {"vqa-v2": Vqa(Rule.OFFICIAL), "gqa": Gqa(Rule.OFFICIAL)}
+OFFICIAL: Mapping[str, Family] = {
+    "vqa-v2": Vqa(Rule.OFFICIAL),
+    "gqa": Gqa(Rule.OFFICIAL),
+    "vizwiz": VizWiz(Rule.OFFICIAL),
+}
 """Families whose own script scores otherwise than vlm-evaluation, as it scores them."""
 
 _ASKED = ("question", "ref_expression", "caption")

@@ -1,11 +1,12 @@
 """VizWiz: questions of blind people, some of which the image does not answer. Pure.
 
 Gurari et al. 2018 (arXiv:1802.08218). Soft accuracy over ten annotators, whose answers are taken as
-they are; the prediction is normalised as in VQAv2, but with back-ticks in most contractions, as
-VizWiz's own script spells them.
+they are; the prediction is normalised as in VQAv2, but most contractions have another mark than
+VQAv2's apostrophe: a typographic one in VizWiz's own script, a back-tick in vlm-evaluation.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from models.evaluation.answering import FreeAnswer
@@ -13,6 +14,7 @@ from models.evaluation.contractions import CONTRACTIONS
 from models.evaluation.problem import Problem
 from models.evaluation.prompts import short_answer_if_answerable
 from models.evaluation.question import Question, Row
+from models.evaluation.rule import Rule
 from models.evaluation.scores import Score
 from models.evaluation.vqa import ANNOTATORS, agreement, majority, normalise
 
@@ -22,21 +24,29 @@ ANSWERABLE, UNANSWERABLE = "answerable", "unanswerable"
 _APOSTROPHES = frozenset(
     {*("ain't", "aren't", "can't", "could've", "couldn't"), *("we've", "where's", "who've")}
 )
-"""Contractions that VizWiz's script spells with an apostrophe; all others have a back-tick."""
-_CONTRACTIONS: dict[str, str] = {
-    # Keys of the script's table that have a back-tick are left out: marks are deleted before.
-    **{
-        wrong: word if word in _APOSTROPHES else word.replace("'", "`")
+"""Contractions that VizWiz's script spells with an apostrophe; all others have another mark."""
+_OTHER_MARK = {Rule.VLM_EVALUATION: "`", Rule.OFFICIAL: "\N{RIGHT SINGLE QUOTATION MARK}"}
+
+
+def _spelled(mark: str) -> dict[str, str]:
+    """Return the table of contractions with a mark in the place of most apostrophes."""
+    table = {
+        wrong.replace("'", mark): word if word in _APOSTROPHES else word.replace("'", mark)
         for wrong, word in CONTRACTIONS.items()
-        if "'" not in wrong
-    },
-    "couldn'tve": "couldn`t`ve",
-    "hadn'tve": "hadn`t`ve",
-}
+    }
+    for wrong in ("couldn'tve", "hadn'tve"):  # these keys kept their apostrophe
+        table[wrong] = table.pop(wrong.replace("'", mark))
+    return table
 
 
+_CONTRACTIONS = {rule: _spelled(mark) for rule, mark in _OTHER_MARK.items()}
+
+
+@dataclass(frozen=True, slots=True)
 class VizWiz(FreeAnswer):
     """The family of VizWiz."""
+
+    rule: Rule = Rule.VLM_EVALUATION
 
     def question(self, question_id: str, row: Row) -> Question:
         """Read a row: question, img_path, answers (a list in a list), answerable (0 or 1)."""
@@ -55,17 +65,17 @@ class VizWiz(FreeAnswer):
 
     def score(self, prediction: str, question: Question) -> float:
         """Return the soft accuracy in [0, 1]."""
-        return agreement(normal_answer(prediction), question.votes)
+        return agreement(normal_answer(prediction, self.rule), question.votes)
 
     def problems(self, prediction: str, question: Question) -> tuple[Problem, ...]:
         """Name what is wrong with a row or its prediction."""
-        found = super().problems(prediction, question)
+        found = FreeAnswer.problems(self, prediction, question)
         return (Problem.SHORT_ANSWER_LIST, *found) if len(question.votes) < ANNOTATORS else found
 
     def extra(self, questions: Sequence[Question], predictions: Sequence[str]) -> tuple[Score, ...]:
         """Return average precision and F1 of saying that a question cannot be answered."""
         true = [question.group == UNANSWERABLE for question in questions]
-        said = [normal_answer(prediction) == UNANSWERABLE for prediction in predictions]
+        said = [normal_answer(prediction, self.rule) == UNANSWERABLE for prediction in predictions]
         n, positive, chosen = len(true), sum(true), sum(said)
         if positive == 0:
             reason = "every question can be answered"
@@ -84,9 +94,9 @@ class VizWiz(FreeAnswer):
         )
 
 
-def normal_answer(prediction: str) -> str:
-    """Bring a prediction into the form of VizWiz's script: "dont" -> "don`t"."""
-    return normalise(prediction, _CONTRACTIONS)
+def normal_answer(prediction: str, rule: Rule) -> str:
+    """Bring a prediction into the form of a script, such as "dont" -> "don`t"."""
+    return normalise(prediction, _CONTRACTIONS[rule])
 
 
 def _votes(row: Row) -> tuple[str, ...]:

@@ -1,4 +1,8 @@
-"""OCID-Ref's validation expressions, as github.com/lluma/OCID-Ref publishes them."""
+"""OCID-Ref's validation expressions, as github.com/lluma/OCID-Ref publishes them.
+
+Boxes are corners x1, y1, x2, y2, as vlm-evaluation reads and checks them; the instruction.txt that
+comes with the annotations speaks of x, y, width, height.
+"""
 
 import json
 from bisect import bisect_left
@@ -17,7 +21,7 @@ _LAST_TAKES = (9, 16, 20)
 
 def _read(download: Download) -> Iterator[Found]:
     file, value = download.json("val_expressions.json", "refs/val_expressions.json")
-    images = download.path("OCID-dataset", "images")
+    images = download.path("OCID-dataset", "OCID-Dataset", "images")
     for key, item in as_row(value, str(file)).values.items():
         expression = as_row(item, f"{file}: {key}")
         take, name = expression.whole("take_id"), inside(expression, "scene_path")

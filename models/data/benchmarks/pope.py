@@ -37,6 +37,7 @@ POPE = Published(
     ways=(Way(family="pope"),),
     questions=(8910, 9000),  # the random split had 2,910 questions and later 3,000
     slim=(3072,),
+    images=500,
     files=(
         *(f"coco_pope_{split}.json" for split in _SPLITS),
         "val2014/COCO_val2014_000000000042.jpg ...",

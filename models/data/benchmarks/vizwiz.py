@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from models.data.benchmarks.download import Download, as_rows, inside
 from models.data.benchmarks.published import Found, Published, Way
+from models.evaluation.rule import Rule
 
 
 def _read(download: Download) -> Iterator[Found]:
@@ -28,7 +29,7 @@ def _read(download: Download) -> Iterator[Found]:
 
 VIZWIZ = Published(
     name="vizwiz",
-    ways=(Way(family="vizwiz"),),
+    ways=(Way(family="vizwiz"), Way(suffix="-official", family="vizwiz", rule=Rule.OFFICIAL)),
     questions=(4319,),
     slim=(1024,),
     images=4319,

@@ -3,6 +3,7 @@
 import pytest
 
 from models.evaluation.question import Question, Row
+from models.evaluation.rule import Rule
 from models.evaluation.vizwiz import VizWiz, normal_answer
 from orchestrator.errors import DataError
 
@@ -51,18 +52,24 @@ def test_annotators_are_taken_as_they_are(
 
 
 @pytest.mark.parametrize(
-    ("text", "normal"),
+    ("text", "vlm_evaluation", "official"),
     [
-        ("dont", "don`t"),
-        ("cant", "can't"),
-        ("weve", "we've"),
-        ("couldn'tve", "couldn`t`ve"),
-        ("she'dve", "she'dve"),
-        ("The two", "2"),
+        ("dont", "don`t", "don\u2019t"),
+        ("cant", "can't", "can't"),
+        ("weve", "we've", "we've"),
+        ("couldn'tve", "couldn`t`ve", "couldn\u2019t\u2019ve"),
+        ("couldnt\u2019ve", "couldnt\u2019ve", "couldn\u2019t\u2019ve"),
+        ("she'dve", "she'dve", "she'dve"),
+        ("The two", "2", "2"),
     ],
 )
-def test_contractions_have_back_ticks_where_the_script_has_them(text: str, normal: str) -> None:
-    assert normal_answer(text) == normal
+def test_contractions_have_the_marks_that_a_script_gives_them(
+    text: str, vlm_evaluation: str, official: str
+) -> None:
+    assert normal_answer(text, Rule.VLM_EVALUATION) == vlm_evaluation
+    assert normal_answer(text, Rule.OFFICIAL) == official
+    assert VizWiz().score(text, read([vlm_evaluation] * 10)) == 1
+    assert VizWiz(Rule.OFFICIAL).score(text, read([official] * 10)) == 1
 
 
 def test_saying_unanswerable_is_scored_by_average_precision_and_f1() -> None:

@@ -47,13 +47,13 @@ def test_a_part_of_a_data_set_is_refused_until_that_is_wanted(vizwiz: Path, tmp_
     ]
     assert not (tmp_path / "data").exists()
     tried = sweep(*command, "--partial", "--dry-run")
-    assert tried.stdout.startswith("would make vizwiz in ")
+    assert tried.stdout.startswith("would make vizwiz, vizwiz-official in ")
     assert not (tmp_path / "data").exists()
     done = sweep(*command, "--partial")
     assert done.returncode == 0, done.stderr
     part = tmp_path / "data/benchmarks-1/vision"
     assert done.stdout.splitlines() == [
-        f"made vizwiz in {part}: 2 questions about 2 images",
+        f"made vizwiz, vizwiz-official in {part}: 2 questions about 2 images",
         "  1 short answer lists",
         f"  an evaluation needs the models' tokenizer: put it at {part.parent / 'tokenizer.json'}",
     ]
@@ -64,8 +64,9 @@ def test_name_place_and_output_can_be_chosen(vizwiz: Path, tmp_path: Path) -> No
     command = ["prepare", "vizwiz", "--from", vizwiz, "--data", tmp_path / "data", "--partial"]
     done = sweep(*command, "--as", "blind", "--into", "mine-2/vqa", "--images", "copy", "--json")
     made = json.loads(done.stdout)
-    assert (made["benchmarks"], made["questions"]) == (["blind"], 2)
-    assert list(json.loads((tmp_path / "data/mine-2/vqa/benchmarks.json").read_text())) == ["blind"]
+    assert (made["benchmarks"], made["questions"]) == (["blind", "blind-official"], 2)
+    declared = json.loads((tmp_path / "data/mine-2/vqa/benchmarks.json").read_text())
+    assert set(declared) == {"blind", "blind-official"}
 
 
 def test_what_can_be_prepared_is_listed_for_people_and_scripts() -> None:

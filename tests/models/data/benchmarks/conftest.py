@@ -221,13 +221,21 @@ def ocid_ref(folder: Path) -> None:
 
     def expression(take: int, box: str, sentence: str) -> dict[str, object]:
         return {
-            "scene_id": f"{sequence}_{take}",
+            "seq_id": 7,
+            "scene_id": 140 + take,
             "take_id": take,
-            "sequence_path": sequence,
             "scene_path": f"{sequence}/rgb/result_{take:02d}.png",
-            "bbox": box,
+            "sequence_path": sequence,
+            "sub_dataset": "ARID10",
+            "instance_id": 2300,
+            "scene_instance": 2,
             "class": "apple",
+            "class_instance": "apple_1",
+            "new_class": "apple",
             "sentence": sentence,
+            "tokens": sentence.split(),
+            "bbox": box,
+            "sentence_type": "attribute",
         }
 
     write_json(
