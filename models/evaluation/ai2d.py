@@ -10,7 +10,7 @@ from models.evaluation.prompts import LETTERS, lettered
 from models.evaluation.question import Question, Row
 
 CHOICES = 4
-"""Choices of each question, in every row that is published."""
+"""Letters to choose from, also where a question has fewer choices (vlm-evaluation, ai2d.py)."""
 
 
 class Ai2d(ChosenAnswer):
@@ -19,10 +19,10 @@ class Ai2d(ChosenAnswer):
     def question(self, question_id: str, row: Row) -> Question:
         """Read a row: question, img_path, answer_choices, answer_label (a position), split."""
         choices, label = row.texts("answer_choices"), row.whole("answer_label")
-        if len(choices) != CHOICES:
-            raise row.refuse("answer_choices", f"a list of {CHOICES} texts")
-        if label >= CHOICES:
-            raise row.refuse("answer_label", f"a position from 0 to {CHOICES - 1}")
+        if not 2 <= len(choices) <= CHOICES:
+            raise row.refuse("answer_choices", f"a list of 2 to {CHOICES} texts")
+        if label >= len(choices):
+            raise row.refuse("answer_label", f"a position from 0 to {len(choices) - 1}")
         return Question(
             question_id=question_id,
             image=row.text("img_path"),
@@ -32,10 +32,10 @@ class Ai2d(ChosenAnswer):
         )
 
     def options(self, questions: Sequence[Question]) -> tuple[str, ...]:
-        """Return the letters of the choices."""
+        """Return the letters."""
         del questions
         return tuple(LETTERS[:CHOICES])
 
     def baselines(self, questions: Sequence[Question]) -> list[float]:
-        """Return 1 / choices for each."""
+        """Return 1 / letters for each."""
         return [1 / CHOICES] * len(questions)

@@ -37,7 +37,14 @@ def test_the_right_letter_scores(label: int, letter: str) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"answer_label": 4}, {"answer_label": -1}, {"answer_choices": ["a"]}, {"answer_choices": "a"}],
+    [
+        {"answer_label": 4},
+        {"answer_label": -1},
+        {"answer_choices": ["a"]},
+        {"answer_choices": ["a", "b", "c"]},  # the right one is the fourth
+        {"answer_choices": ["a", "b", "c", "d", "e"]},
+        {"answer_choices": "a"},
+    ],
 )
 def test_another_shape_is_refused_with_its_place(change: dict[str, object]) -> None:
     with pytest.raises(DataError) as caught:

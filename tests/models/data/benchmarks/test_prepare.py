@@ -88,6 +88,19 @@ def test_fewer_different_images_than_published_are_refused(whole_vsr: Path, tmp_
     assert error.what == "there are 1 images, published are 715"
 
 
+def test_a_slim_size_is_less_than_published(write: Write, tmp_path: Path) -> None:
+    folder = write("gqa", tmp_path / "files")
+
+    def change(value: Any) -> None:
+        one = value["201307251"]
+        value.clear()
+        value.update({str(number): one for number in range(1024)})
+
+    edit(folder / "testdev_balanced_questions.json", change)
+    error = refused("gqa", folder, tmp_path / "part", partial=False)
+    assert error.what == "there are 1,024 questions, published are 12,578"
+
+
 def test_a_missing_image_is_refused_or_its_questions_are_left_out(
     write: Write, tmp_path: Path
 ) -> None:
@@ -334,6 +347,15 @@ def test_images_are_linked_or_copied(
     source, target = folder / "images/n161313.jpg", part / "images/gqa/n161313.jpg"
     assert target.is_symlink() is is_link
     assert source.samefile(target) is is_same
+    assert source.read_bytes() == target.read_bytes()
+
+
+def test_a_copy_takes_the_place_of_a_link(write: Write, tmp_path: Path) -> None:
+    folder, part = write("gqa", tmp_path / "files"), tmp_path / "part"
+    prepare("gqa", folder, part, {**PARTIAL, "placing": "link"}, told)
+    prepare("gqa", folder, part, {**PARTIAL, "placing": "copy"}, told)
+    source, target = folder / "images/n161313.jpg", part / "images/gqa/n161313.jpg"
+    assert not source.samefile(target)
     assert source.read_bytes() == target.read_bytes()
 
 

@@ -56,15 +56,15 @@ def test_another_size_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "where"),
+    ("change", "what"),
     [
-        ({"img_path": "../../x.jpg"}, ": 5"),
-        ({"answer": None}, ": 5"),
-        ({"img_path": "x.jpg"}, ": 5"),
+        ({"img_path": "../tri/download/gqa/images/n1.jpg"}, "img_path is '../tri"),
+        ({"answer": None}, "answer is None"),
+        ({"img_path": "x.jpg"}, "1 images of 1 questions are missing"),
     ],
 )
 def test_a_damaged_row_is_refused_with_its_place(
-    change: dict[str, object], where: str, tmp_path: Path
+    change: dict[str, object], what: str, tmp_path: Path
 ) -> None:
     index = write_index(tmp_path / "tri", 1024)
     rows = json.loads(index.read_text())
@@ -72,7 +72,8 @@ def test_a_damaged_row_is_refused_with_its_place(
     index.write_text(json.dumps(rows))
     with pytest.raises(DataError) as caught:
         prepare("gqa", index, tmp_path / "part", {}, told)
-    assert caught.value.where == f"{index}{where}"
+    assert caught.value.where == f"{index}: 5"
+    assert caught.value.what.startswith(what)
 
 
 def test_an_index_of_another_data_set_is_refused(tmp_path: Path) -> None:
