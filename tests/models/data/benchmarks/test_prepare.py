@@ -377,3 +377,72 @@ def test_an_unknown_way_of_placing_images_is_refused(write: Write, tmp_path: Pat
     with pytest.raises(ConfigError) as caught:
         prepare("gqa", folder, tmp_path / "part", {"placing": "move"}, told)
     assert caught.value.where == "--images"
+
+
+def test_a_refcoco_that_is_not_there_is_told_and_can_be_done_without(
+    write: Write, tmp_path: Path
+) -> None:
+    folder = write("refcoco", tmp_path / "files")
+    (folder / "refcocog").rename(tmp_path / "elsewhere")
+    lines: list[str] = []
+    prepare("refcoco", folder, tmp_path / "part", PARTIAL, lines.append)
+    assert lines[0] == "there is no refcocog"
+    (benchmark,) = load_benchmarks(tmp_path / "part", ("refcoco",))
+    assert {question.group for question in benchmark.questions} == {"RefCOCO", "RefCOCO+"}
+
+
+LLAVA = [
+    {"question_id": image, "image": f"{image}.jpg", "text": "what?\nReference OCR token: a"}
+    for image in ("003a8ae2ef43b901", "00685bc495504d61")
+]
+
+
+@pytest.mark.parametrize(
+    ("lines", "where"),
+    [
+        (LLAVA[:1], "textvqa_val_v051_ocr.jsonl"),
+        (LLAVA[::-1], "textvqa_val_v051_ocr.jsonl: line 1"),
+        ([LLAVA[0], {**LLAVA[1], "text": None}], "textvqa_val_v051_ocr.jsonl: line 2"),
+    ],
+)
+def test_llavas_questions_have_to_be_those_of_textvqa_in_its_order(
+    lines: list[dict[str, object]], where: str, write: Write, tmp_path: Path
+) -> None:
+    folder = write("text-vqa", tmp_path / "files")
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (folder / "textvqa_val_v051_ocr.jsonl").write_text(text)
+    assert refused("text-vqa", folder, tmp_path / "part").where == str(folder / where)
+
+
+def test_an_image_without_ocr_tokens_is_refused(write: Write, tmp_path: Path) -> None:
+    folder = write("text-vqa", tmp_path / "files")
+    edit(folder / "TextVQA_Rosetta_OCR_v0.2_val.json", lambda value: value["data"].pop())
+    error = refused("text-vqa", folder, tmp_path / "part")
+    assert error.where == f"{folder / 'TextVQA_0.5.1_val.json'}: data: 0"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "where"),
+    [
+        ("ai2d_test_ids.csv", "10\nten\n", "ai2d_test_ids.csv: line 2"),
+        ("questions/notes.json", "{}", "questions/notes.json"),
+        ("questions/3.png.json", "[]", "questions/3.png.json"),
+        ("questions/3.png.json", '{"imageName": "3.png"}', "questions/3.png.json: questions"),
+    ],
+)
+def test_stray_or_damaged_files_of_ai2d_are_refused(
+    file: str, content: str, where: str, write: Write, tmp_path: Path
+) -> None:
+    folder = write("ai2d", tmp_path / "files")
+    (folder / file).write_text(content)
+    assert refused("ai2d", folder, tmp_path / "part").where == str(folder / where)
+
+
+def test_a_damaged_list_of_benchmarks_is_refused_and_kept(write: Write, tmp_path: Path) -> None:
+    folder, part = write("gqa", tmp_path / "files"), tmp_path / "part"
+    part.mkdir()
+    (part / "benchmarks.json").write_text("{")
+    with pytest.raises(DataError) as caught:
+        prepare("gqa", folder, part, PARTIAL, told)
+    assert caught.value.where == str(part / "benchmarks.json")
+    assert (part / "benchmarks.json").read_text() == "{"
