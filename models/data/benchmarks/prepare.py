@@ -7,6 +7,7 @@ once `benchmarks.json` names it, which is written last.
 import fcntl
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from orchestrator.store.files import write_json, write_text
 SHUFFLE_SEED = 21
 """Seeds the order of questions, which is that of vlm-evaluation's index files."""
 _DECLARED = "benchmarks.json"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 _TOLD_EVERY = 5000  # images between two lines about progress
 
 Report = Callable[[str], None]
@@ -114,8 +116,15 @@ def _options(name: str, values: Mapping[str, object]) -> Options:
     given, placing = values.get("name"), values.get("placing", Placing.LINK)
     if placing not in list(Placing):
         raise ConfigError(f"images is {placing!r}", "--images", f"give {', '.join(Placing)}")
+    chosen = given if isinstance(given, str) else name
+    if not _NAME.fullmatch(chosen) or f"{chosen}.json" == _DECLARED:
+        raise ConfigError(
+            f"the name is {chosen!r}",
+            "--as",
+            "give letters, digits, '+', '-', '_' and dots, and not the name of another file",
+        )
     return Options(
-        name=given if isinstance(given, str) else name,
+        name=chosen,
         placing=Placing(str(placing)),
         partial=values.get("partial") is True,
         dry_run=values.get("dry_run") is True,

@@ -446,3 +446,12 @@ def test_a_damaged_list_of_benchmarks_is_refused_and_kept(write: Write, tmp_path
         prepare("gqa", folder, part, PARTIAL, told)
     assert caught.value.where == str(part / "benchmarks.json")
     assert (part / "benchmarks.json").read_text() == "{"
+
+
+@pytest.mark.parametrize("name", ["../gqa", "/gqa", "", ".gqa", "a b", "benchmarks"])
+def test_a_name_that_is_no_file_name_is_refused(name: str, write: Write, tmp_path: Path) -> None:
+    folder = write("gqa", tmp_path / "files")
+    with pytest.raises(ConfigError) as caught:
+        prepare("gqa", folder, tmp_path / "part", {**PARTIAL, "name": name}, told)
+    assert caught.value.where == "--as"
+    assert not (tmp_path / "part").exists()
