@@ -11,6 +11,18 @@ PLACEHOLDER = "<image>"
 SHORT_ANSWER = "\nAnswer the question using a single word or phrase."
 """Follows open and yes/no questions (vlm-evaluation: VQAv2, GQA, TextVQA, POPE)."""
 
+UNANSWERABLE = "\nWhen the provided information is insufficient, respond with 'Unanswerable'."
+"""Stands before it where there may be no answer (vlm-evaluation: VizWiz)."""
+
+LETTER = "\nAnswer with the option's letter from the given choices directly."
+"""Follows lettered choices (vlm-evaluation: TallyQA, AI2D)."""
+
+TRUE_OR_FALSE = (
+    'Based on the image, is this statement "True" or "False"? {statement}'
+    '\nRespond with "True" or "False" directly.'
+)
+"""Asks whether a statement is true (vlm-evaluation: VSR)."""
+
 REGION = (
     "Please provide the bounding box coordinate of the region this sentence describes: "
     '"{expression}"'

@@ -46,18 +46,28 @@ class RefCoco:
 
     metric = "iou_accuracy"
     average = Average.QUESTIONS
+    right_overlap = RIGHT_OVERLAP
+    """Least intersection over union of a right box."""
 
     def question(self, question_id: str, row: Row) -> Question:
         """Read a row: ref_expression, img_path, bbox, refer_dataset."""
-        box = _box(row.values.get("bbox"))
-        if box is None:
+        return self.located(question_id, row, row.optional_text("refer_dataset"))
+
+    def located(self, question_id: str, row: Row, group: str) -> Question:
+        """Read the part of a row that all families of boxes share: ref_expression, img_path, bbox.
+
+        A box that rounding made flat is kept, as in vlm-evaluation, and no answer meets it.
+        """
+        box = _sides(row.values.get("bbox"))
+        if box is None or box.left > box.right or box.top > box.bottom:
             raise row.refuse("bbox", "a list x1, y1, x2, y2 in [0, 1] with x1 < x2 and y1 < y2")
         return Question(
             question_id=question_id,
             image=row.text("img_path"),
             text=region(row.text("ref_expression")),
             answer=box.text(),
-            group=row.optional_text("refer_dataset"),
+            group=group,
+            faults=() if box.area > 0 else (Problem.FLAT_BOX,),
         )
 
     def options(self, questions: Sequence[Question]) -> tuple[str, ...]:
@@ -66,9 +76,11 @@ class RefCoco:
         return ()
 
     def score(self, prediction: str, question: Question) -> float:
-        """Return 1 for a box that overlaps the right one by half; unreadable is wrong."""
+        """Return 1 for a box that overlaps the right one enough; unreadable is wrong."""
         box, right = parse_box(prediction), parse_box(question.answer)
-        return float(box is not None and right is not None and overlap(box, right) >= RIGHT_OVERLAP)
+        if box is None or right is None:
+            return 0.0
+        return float(overlap(box, right) >= self.right_overlap)
 
     def baselines(self, questions: Sequence[Question]) -> list[float]:
         """Return what the index's mean box, put in the middle of the image, scores on each."""
@@ -76,11 +88,11 @@ class RefCoco:
         return [self.score(guess, question) for question in questions]
 
     def problems(self, prediction: str, question: Question) -> tuple[Problem, ...]:
-        """Name what is wrong with a prediction."""
-        del question
+        """Name what is wrong with a row or its prediction."""
         if not prediction.strip():
-            return (Problem.EMPTY_ANSWER,)
-        return () if parse_box(prediction) is not None else (Problem.UNREADABLE_BOX,)
+            return (*question.faults, Problem.EMPTY_ANSWER)
+        is_read = parse_box(prediction) is not None
+        return question.faults if is_read else (*question.faults, Problem.UNREADABLE_BOX)
 
     def extra(self, questions: Sequence[Question], predictions: Sequence[str]) -> tuple[Score, ...]:
         """Return no further metric."""
@@ -110,13 +122,20 @@ def overlap(one: Box, other: Box) -> float:
 def centre_box(boxes: Sequence[Box | None]) -> Box:
     """Return a box of the mean width and height of `boxes` in the middle of the image."""
     known = [box for box in boxes if box is not None]
-    assert known, "the caller has read at least one box"
+    if not known:  # all are flat, and nothing meets them
+        return Box(0.0, 0.0, 1.0, 1.0)
     width = math.fsum(box.right - box.left for box in known) / len(known)
     height = math.fsum(box.bottom - box.top for box in known) / len(known)
     return Box(0.5 - width / 2, 0.5 - height / 2, 0.5 + width / 2, 0.5 + height / 2)
 
 
 def _box(value: object) -> Box | None:
+    box = _sides(value)
+    return None if box is None or box.left >= box.right or box.top >= box.bottom else box
+
+
+def _sides(value: object) -> Box | None:
+    """Read four shares, in any order of size."""
     if not isinstance(value, list):
         return None
     sides: list[float] = []
@@ -124,6 +143,4 @@ def _box(value: object) -> Box | None:
         if isinstance(side, bool) or not isinstance(side, int | float) or not 0 <= side <= 1:
             return None
         sides.append(float(side))
-    if len(sides) != 4 or sides[0] >= sides[2] or sides[1] >= sides[3]:
-        return None
-    return Box(*sides)
+    return Box(*sides) if len(sides) == 4 else None

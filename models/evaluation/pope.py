@@ -6,8 +6,8 @@ recall and F1 of "yes" over all splits are the paper's (Li et al. 2023, arXiv:23
 
 from collections.abc import Sequence
 
+from models.evaluation.answering import ChosenAnswer
 from models.evaluation.family import Average
-from models.evaluation.problem import Problem
 from models.evaluation.prompts import short_answer
 from models.evaluation.question import Question, Row
 from models.evaluation.scores import Score, mean_score
@@ -15,10 +15,9 @@ from models.evaluation.scores import Score, mean_score
 YES, NO = "yes", "no"
 
 
-class Pope:
+class Pope(ChosenAnswer):
     """The family of POPE."""
 
-    metric = "accuracy"
     average = Average.GROUPS
 
     def question(self, question_id: str, row: Row) -> Question:
@@ -39,18 +38,9 @@ class Pope:
         del questions
         return YES, NO
 
-    def score(self, prediction: str, question: Question) -> float:
-        """Return 1 for the right word."""
-        return float(prediction == question.answer)
-
     def baselines(self, questions: Sequence[Question]) -> list[float]:
         """Return one half for each."""
         return [0.5] * len(questions)
-
-    def problems(self, prediction: str, question: Question) -> tuple[Problem, ...]:
-        """Return none: one of the two is always chosen."""
-        del prediction, question
-        return ()
 
     def extra(self, questions: Sequence[Question], predictions: Sequence[str]) -> tuple[Score, ...]:
         """Return precision, recall and F1 of yes, and the share of yes among the answers."""

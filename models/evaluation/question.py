@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from models.evaluation.problem import Problem
 from orchestrator.errors import DataError
 
 
@@ -23,6 +24,8 @@ class Question:
     """Split or type that scores are also given for; empty if the family has none."""
     votes: tuple[str, ...] = ()
     """The annotators' answers; empty in families with one right answer."""
+    faults: tuple[Problem, ...] = ()
+    """What is wrong with the row itself; each is counted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from orchestrator.cli.data_benchmarks import benchmarks
 from orchestrator.store.data_folder import collection_folder, ensure_made
 from orchestrator.store.study_plan import load_plan
 from orchestrator.worker.function import load_function
@@ -31,6 +32,7 @@ data = typer.Typer(
     no_args_is_help=True,
     help="Make, tokenize, count and check data.",
 )
+data.add_typer(benchmarks, name="benchmarks")
 
 
 @data.command()

@@ -50,10 +50,12 @@ def test_an_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("declared", "index", "where"),
     [
-        ({"count": {"family": "gqa", "index": "count.json"}}, {"a": ROW}, "benchmarks.json"),
+        ({"count": {"family": "nocaps", "index": "count.json"}}, {"a": ROW}, "benchmarks.json"),
         ({"count": {"family": "tally-qa"}}, {"a": ROW}, "benchmarks.json"),
         ({"count": {**DECLARED["count"], "wording": "terse"}}, {"a": ROW}, "benchmarks.json"),
         ({"count": {"family": "tally-qa", "index": "none.json"}}, {"a": ROW}, "none.json"),
+        ({"count": {**DECLARED["count"], "rule": "official"}}, {"a": ROW}, "benchmarks.json"),
+        ({"count": {**DECLARED["count"], "rule": "strict"}}, {"a": ROW}, "benchmarks.json"),
         ([], {"a": ROW}, "benchmarks.json"),
         (DECLARED, {}, "count.json"),
         (DECLARED, [ROW], "count.json"),
@@ -69,3 +71,36 @@ def test_a_damaged_file_is_refused_with_its_place(
     with pytest.raises(DataError) as caught:
         load_benchmarks(tmp_path, ("count",))
     assert where in caught.value.where
+
+
+def test_a_rule_chooses_whose_script_scores(tmp_path: Path) -> None:
+    row = {"question": "what?", "img_path": "a.png", "answer": "t-shirt"}
+    official = {"family": "gqa", "index": "count.json", "rule": "official"}
+    published = {"family": "gqa", "index": "count.json", "rule": "vlm-evaluation"}
+    write(tmp_path, {"official": official, "published": published}, {"a": row})
+    benchmarks = load_benchmarks(tmp_path, ("official", "published"))
+    assert [one.family.score("t-shirt", one.questions[0]) for one in benchmarks] == [1, 0]
+
+
+def test_a_key_that_is_there_twice_is_refused_with_its_place(tmp_path: Path) -> None:
+    write(tmp_path, DECLARED, {"a": ROW})
+    one = json.dumps({"a": ROW})[1:-1]
+    (tmp_path / "count.json").write_text(f"{{{one}, {one}}}")
+    with pytest.raises(DataError) as caught:
+        load_benchmarks(tmp_path, ("count",))
+    assert caught.value.where == f"{tmp_path / 'count.json'}: a"
+
+
+def test_text_that_is_not_utf8_is_refused_with_its_file(tmp_path: Path) -> None:
+    write(tmp_path, DECLARED, {"a": ROW})
+    (tmp_path / "count.json").write_bytes(b'{"a": "caf\xe9"}')
+    with pytest.raises(DataError) as caught:
+        load_benchmarks(tmp_path, ("count",))
+    assert caught.value.where == str(tmp_path / "count.json")
+
+
+def test_an_empty_question_is_asked_and_counted(tmp_path: Path) -> None:
+    write(tmp_path, DECLARED, {"a": {**ROW, "question": " "}, "b": ROW})
+    (benchmark,) = load_benchmarks(tmp_path, ("count",))
+    found = [benchmark.family.problems("2", question) for question in benchmark.questions]
+    assert found == [("empty_questions",), ()]

@@ -3,7 +3,7 @@
 import pytest
 
 from models.evaluation.question import Question, Row
-from models.evaluation.tally import Tally
+from models.evaluation.tally import LetteredTally, Tally
 from orchestrator.errors import DataError
 
 
@@ -23,3 +23,19 @@ def test_the_options_go_up_to_the_largest_count_of_the_index() -> None:
 def test_a_row_without_a_count_is_refused(answer: object) -> None:
     with pytest.raises(DataError, match="answer"):
         asked(answer)
+
+
+def test_counts_can_be_asked_for_as_letters() -> None:
+    row = {"question": "how many?", "img_path": "a.png", "answer": 3, "split": "simple"}
+    question = LetteredTally().question("1", Row(row, "here"))
+    lines = question.text.splitlines()
+    assert lines[:2] == ["how many?", "A. 0"]
+    assert lines[16:] == [
+        "P. 15",
+        "Answer with the option's letter from the given choices directly.",
+    ]
+    assert [LetteredTally().score(letter, question) for letter in "DAP"] == [1, 0, 0]
+    assert LetteredTally().options([question])[-1] == "P"
+    assert LetteredTally().baselines([question]) == [1 / 16]
+    with pytest.raises(DataError):
+        LetteredTally().question("1", Row({**row, "answer": 16}, "here"))

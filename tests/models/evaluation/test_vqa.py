@@ -4,7 +4,14 @@ import pytest
 
 from models.evaluation.contractions import CONTRACTIONS
 from models.evaluation.question import Row
-from models.evaluation.vqa import Vqa, normalise, soft_accuracy, strip_punctuation
+from models.evaluation.rule import Rule
+from models.evaluation.vqa import (
+    Vqa,
+    normalise,
+    official_accuracy,
+    soft_accuracy,
+    strip_punctuation,
+)
 
 
 @pytest.mark.parametrize(
@@ -67,3 +74,25 @@ def test_few_annotators_are_scored_by_the_same_rule_and_counted() -> None:
     assert Vqa().problems(" ", question) == ("short_answer_lists", "empty_answers")
     assert soft_accuracy("red", []) == 0
     assert soft_accuracy("red", ["red"]) == 0  # there is no other annotator to agree
+
+
+@pytest.mark.parametrize(
+    ("prediction", "answers", "published", "official"),
+    [
+        ("two", ["two"] * 10, 0.0, 1.0),  # all agree: nothing is normalised
+        ("Two", ["two"] * 10, 0.0, 0.0),
+        ("Two", ["two"] * 9 + ["2"], 0.3, 1.0),  # they do not: all of it is
+        ("The dog.", ["dog"] * 2 + ["a dog"] * 8, 0.6, 1.0),
+        ("red", ["red\n"] * 10, 0.0, 1.0),
+        ("blue", ["red"] * 10, 0.0, 0.0),
+    ],
+)
+def test_the_official_script_normalises_both_sides_where_annotators_disagree(
+    prediction: str, answers: list[str], published: float, official: float
+) -> None:
+    assert soft_accuracy(prediction, answers) == pytest.approx(published)
+    assert official_accuracy(prediction, answers) == pytest.approx(official)
+    row = {"question": "what?", "img_path": "a.png", "answer": "x", "all_answers": answers}
+    question = Vqa().question("1", Row(row, "here"))
+    assert Vqa().score(prediction, question) == pytest.approx(published)
+    assert Vqa(Rule.OFFICIAL).score(prediction, question) == pytest.approx(official)
