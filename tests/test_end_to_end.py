@@ -154,3 +154,19 @@ def test_results_fits_figures_and_report_follow(finished: Path) -> None:
     page = folder.report.read_text()
     assert "two CPU cores" in page
     assert page.count("data:image/png;base64,") >= 5
+
+
+def test_two_models_are_compared_question_by_question(finished: Path) -> None:
+    planned = [json.loads(line) for line in sweep("plan", str(SMOKE), "--json").splitlines()]
+    models = [run["run_id"] for run in planned if run["stage"] == "finetune"][:2]
+    said = sweep("results", "compare", *models, "--results", str(finished), "--json")
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert {line["suite"] for line in lines} >= {"vision", "vision_blind"}
+    for line in lines:
+        assert line["n"] > 0
+        assert (line["only_a"], line["only_b"]) == (0, 0)
+        assert line["low"] <= line["difference"] <= line["high"]
+    table = pd.read_parquet(StudyFolder(finished / "smoke").tables / "results.parquet")
+    asked = table[(table["suite"] == "vision") & (table["benchmark"] == "shapeworld_vqa")]
+    shown = next(x for x in lines if (x["suite"], x["benchmark"]) == ("vision", "shapeworld_vqa"))
+    assert any(shown["score_a"] == pytest.approx(value) for value in asked["value"])

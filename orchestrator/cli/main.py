@@ -58,6 +58,8 @@ class _LazyGroup(TyperGroup):
         return None if text is None else TyperCommand(name=cmd_name, help=text)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[:2] == ["results", "compare"]:  # `results` itself takes a study
+            return "results compare", _command("compare"), args[2:]
         if args[0] in COMMANDS:
             return args[0], _command(args[0]), args[1:]
         return super().resolve_command(ctx, args)

@@ -22,6 +22,8 @@ def results(
 ) -> None:
     """Gather the numbers of finished runs into tables/results.parquet and .csv.
 
+    `sweep results compare RUN_A RUN_B` compares two models question by question.
+
     Example: sweep results sweeps/demo.yaml
     """
     plan = load_plan(study, results=root)
