@@ -69,13 +69,15 @@ class LoadedStudy:
 
     def _facts(self) -> dict[str, str]:
         done = int(self.plan["done"].sum())
-        planned, spent = self.plan["device_hours"].sum(), self.plan["spent_device_hours"].sum()
+        planned = self.plan["device_hours"].sum()
+        spent = self.plan["spent_device_hours"].dropna()
+        taken = f"{spent.sum():.4g} spent so far" if len(spent) else "none recorded as spent"
         return {
             "runs": f"{done:,} of {len(self.plan):,} done",
             "arms": ", ".join(self.arms),
             "numbers": f"{self.results['value'].notna().sum():,} measured, "
             f"{self.results['value'].isna().sum():,} absent with a reason",
-            "device hours": f"{planned:.4g} planned for all runs, {spent:.4g} spent so far",
+            "device hours": f"{planned:.4g} planned for all runs, {taken}",
             "folder": str(self.source.folder.path),
         }
 

@@ -1,6 +1,7 @@
 """Put the report's parts together and write the page. Everything on it is escaped."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -22,9 +23,11 @@ from analysis.report.tables import shown_tables
 from analysis.report.words import ABSENT, finding_words, quantity
 from analysis.spent import spent_device_hours
 from analysis.study import StudyResults, open_study
+from orchestrator.errors import RecordError
 from orchestrator.plan.observed import Observed
 from orchestrator.store.files import write_text
 from orchestrator.store.layout import RunFolder, StudyFolder
+from orchestrator.store.records import read_result
 
 TEMPLATE = "page.html.j2"
 
@@ -88,11 +91,14 @@ def _template() -> jinja2.Template:
 
 
 def _not_in_table(study: StudyResults) -> int:
-    """Count the finished runs that ended after the results were last gathered."""
-    table = study.folder.tables / "results.parquet"
-    gathered = table.stat().st_mtime
-    dones = (study.folder.run(run.run_id).done for run in study.runs)
-    return sum(done.exists() and done.stat().st_mtime > gathered for done in dones)
+    """Count the finished runs that measured something which the results table does not have."""
+    there = set(study.table.results["run_id"])
+    count = 0
+    for run in study.runs:
+        if run.run_id not in there and study.is_done(run):
+            with suppress(RecordError):  # a damaged result is for `sweep results` to name
+                count += bool(read_result(study.folder.run(run.run_id)).measures)
+    return count
 
 
 def _measured(study: StudyResults) -> list[dict[str, str]]:

@@ -8,7 +8,7 @@ from typing import cast
 
 import pandas as pd
 
-from analysis.report.words import ABSENT
+from analysis.report.words import ABSENT, quantity
 from orchestrator.errors import RecordError
 from orchestrator.store.layout import StudyFolder
 
@@ -44,16 +44,16 @@ def shown_tables(folder: StudyFolder) -> list[ShownTable]:
 
 
 def _shown(path: Path) -> ShownTable:
+    title, caption = _title(path)
     try:
         frame = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise RecordError(str(error), str(path), "run `sweep figures STUDY.yaml` again") from error
     if set(LONG_FORM) <= set(frame.columns):
-        heads, rows = _pivoted(frame)
+        heads, rows = _pivoted(frame, caption)
     else:
         heads = tuple(str(name) for name in frame.columns)
         rows = [tuple(_words(value) for value in row) for row in frame.itertuples(index=False)]
-    title, caption = _title(path)
     return ShownTable(
         name=path.stem,
         title=title,
@@ -64,7 +64,7 @@ def _shown(path: Path) -> ShownTable:
     )
 
 
-def _pivoted(frame: pd.DataFrame) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _pivoted(frame: pd.DataFrame, caption: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Turn one line for each entry into rows and columns, in the order of the file."""
     lines = cast(list[dict[str, object]], frame.to_dict("records"))
     columns = list(dict.fromkeys(_words(line["column"]) for line in lines))
@@ -73,13 +73,17 @@ def _pivoted(frame: pd.DataFrame) -> tuple[tuple[str, ...], list[tuple[str, ...]
         label = (_words(line["row"]), _words(line.get("source", ABSENT)))
         rows.setdefault(label, {})[_words(line["column"])] = _entry(line)
     cells = [
-        (
-            row if source == ABSENT else f"{row} (published: {source})",
-            *(own.get(c, "") for c in columns),
-        )
+        (_label(row, source, caption), *(own.get(name, "") for name in columns))
         for (row, source), own in rows.items()
     ]
     return ("", *columns), cells
+
+
+def _label(row: str, source: str, caption: str) -> str:
+    """Name a row, and its source where that is not ours and the caption does not have it."""
+    if source == ABSENT:
+        return row
+    return f"{row} (published)" if source in caption else f"{row} (published: {source})"
 
 
 def _entry(line: Mapping[str, object]) -> str:
@@ -97,7 +101,7 @@ def _entry(line: Mapping[str, object]) -> str:
 def _number(value: float, *, is_score: bool) -> str:
     if is_score:
         return f"{100 * value:.1f}"  # per cent, as the papers print scores
-    return f"{value:,.0f}" if value.is_integer() and abs(value) < 1e9 else f"{value:.4g}"
+    return f"{value:,.0f}" if value.is_integer() and abs(value) < 1e4 else quantity(value)
 
 
 def _words(value: object) -> str:

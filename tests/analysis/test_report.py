@@ -2,11 +2,9 @@
 
 import html
 import json
-import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +15,8 @@ from analysis.report import write_report
 from orchestrator.plan.causes import Cause
 from orchestrator.plan.observed import Observed, State
 from orchestrator.store.layout import RunFolder, StudyFolder
+from orchestrator.store.records import write_result
+from orchestrator.store.stage import Measure, StageResult
 
 LACKING = "small, at 80%, images 10%, inherited, 2 epochs, vision, seed 0"
 LACKING_CELL = "model small, seed 0, cooldown_point 0.8, image_ratio 0.1"
@@ -51,16 +51,17 @@ def folder(build_study: Callable[..., StudyFolder]) -> StudyFolder:
     for run_id in (TRUNK, "vision-tuned-small-0-0.8-0.1-inherited-2"):
         built.run(run_id).attempt(1).exit.write_text(json.dumps(ending))
     entries = {
-        "row": ["small", "small", "79M"],
-        "column": ["VQA <v2>", "GQA", "VQA <v2>"],
-        "source": [None, None, "table 2, row 79M"],
-        "unit": "score",
-        "value": [0.314, None, 0.5],
-        "low": [0.3, None, None],
-        "high": [0.33, None, None],
+        "row": ["small", "small", "79M", "small, published in the caption"],
+        "column": ["VQA <v2>", "GQA", "VQA <v2>", "GQA"],
+        "source": [None, None, "table 2, row 79M", "Some et al."],
+        "unit": ["score", "score", "score", "count"],
+        "value": [0.314, None, 0.5, 1.4e9],
+        "low": [0.3, None, None, None],
+        "high": [0.33, None, None, None],
     }
     pd.DataFrame(entries).to_csv(built.tables / "table_2.csv", index=False)
-    words = "# Scores & more\n\n| a |\n|---|\n\nIn per cent.\n\nMissing (1):\n\n- small\n"
+    words = "# Scores & more\n\n| a |\n|---|\n\nIn per cent. Published: Some et al.\n\n"
+    words += "Missing (1):\n\n- small\n"
     (built.tables / "table_2.md").write_text(words)
     pd.DataFrame({"x": range(130)}).to_csv(built.tables / "long.csv", index=False)
     return built
@@ -133,6 +134,7 @@ def test_tables_are_turned_with_published_rows_marked_and_what_is_absent_named(p
     assert "In per cent." in tables
     assert row(tables, "small") == ["31.4 [30.0, 33.0]", "missing"]
     assert row(tables, "79M (published: table 2, row 79M)") == ["50.0", ""]
+    assert row(tables, "small, published in the caption (published)") == ["", "1.4 G"]
     assert "VQA &lt;v2&gt;" in tables
     assert "tables/results.csv" not in tables
 
@@ -184,17 +186,16 @@ def test_a_picture_that_lies_in_the_folder_is_shown_too(
     assert "broken" not in figures
 
 
-def test_results_older_than_a_finished_run_are_called_so(
+def test_finished_runs_that_the_table_lacks_are_counted(
     build_study: Callable[..., StudyFolder],
 ) -> None:
     study = build_study(models=("small",), seeds=(0,), arms=("timing",))
-    for run in study.runs.iterdir():
-        if (run / "DONE").exists():
-            _set_time(run / "DONE", 1_000)
-    _set_time(study.tables / "results.parquet", 2_000)
-    assert "after the results were gathered" not in text_of(study)
-    _set_time(study.run("trunk-small-0-0.2").done, 3_000)
-    assert "1 runs ended after the results were gathered" in text_of(study)
+    assert "not in the results table" not in text_of(study)
+    measure = Measure(suite="loss", benchmark="val", metric="nats_per_token", value=1.0)
+    for stage, measures in (("branch", (measure,)), ("tuned", ())):
+        run = next(study.run(path.name) for path in study.runs.iterdir() if stage in path.name[:6])
+        write_result(run, StageResult(measures=measures, counts={}))
+    assert "1 finished runs are not in the results table yet" in text_of(study)
 
 
 def test_text_from_the_study_is_escaped(page: str) -> None:
@@ -210,8 +211,3 @@ def test_the_page_says_when_it_was_true_and_how_far_it_reaches(page: str) -> Non
 
 def test_savings_are_there(page: str) -> None:
     assert "1.5 device hours" in section(page, "plan")
-
-
-def _set_time(path: Path, seconds: int) -> None:
-
-    os.utime(path, (seconds, seconds))
