@@ -5,13 +5,17 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from analysis.fit.study import fit_study
 from analysis.report import write_report
+from analysis.report.fits import shown_fits
+from analysis.report.pictures import pictures
 from orchestrator.plan.causes import Cause
 from orchestrator.plan.observed import Observed, State
 from orchestrator.store.layout import RunFolder, StudyFolder
@@ -158,15 +162,15 @@ def test_a_fit_stands_with_intervals_and_flags(page: str, folder: StudyFolder) -
     assert row(fits, "E") == [f"{value['value']:.4g}", f"[{value['low']:.4g}, {value['high']:.4g}]"]
 
 
-def test_a_fit_record_without_the_usual_parts_is_shown_as_far_as_it_goes(
-    build_study: Callable[..., StudyFolder],
-) -> None:
-    study = build_study(models=("small",), seeds=(0,), arms=("timing",))
+def test_a_fit_record_without_the_usual_parts_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
+    study = StudyFolder(tmp_path)
     study.fits.mkdir()
-    (study.fits / "mixture.json").write_text('{"law": {"equation": "y = <x>"}, "flags": []}')
-    fits = section(text_of(study), "fits")
-    assert "<h3>mixture</h3>" in fits
-    assert "y = &lt;x&gt;" in fits
+    record = {"law": {"equation": "y = x"}, "flags": [{"kind": "few points"}], "backtest": 1}
+    (study.fits / "mixture.json").write_text(json.dumps(record))
+    (shown,) = shown_fits(study)
+    assert (shown.name, shown.equation, shown.refusal) == ("mixture", "y = x", "")
+    assert shown.flags == (("few points", ""),)
+    assert shown.values == shown.checks == ()
 
 
 def test_figures_that_could_not_be_drawn_are_named(page: str) -> None:
@@ -174,23 +178,25 @@ def test_figures_that_could_not_be_drawn_are_named(page: str) -> None:
     assert "figure_6" in page
 
 
+@pytest.mark.usefixtures("page")
 def test_a_picture_that_lies_in_the_folder_is_shown_too(
-    build_study: Callable[..., StudyFolder], folder: StudyFolder
+    folder: StudyFolder, tmp_path: Path
 ) -> None:
-    study = build_study(models=("small",), seeds=(0,), arms=("timing",))
+    study = StudyFolder(tmp_path)
     study.figures.mkdir()
     (study.figures / "mine.png").write_bytes((folder.figures / "scaling.png").read_bytes())
     (study.figures / "broken.png").write_bytes(b"no picture")
-    figures = section(text_of(study), "figures")
-    assert '<figure id="mine">' in figures
-    assert "broken" not in figures
+    (shown,) = pictures(study, ())
+    assert shown.name == "mine"
+    with Image.open(study.figures / "mine.png") as opened:
+        assert opened.size == (shown.width, shown.height)
 
 
 def test_finished_runs_that_the_table_lacks_are_counted(
-    build_study: Callable[..., StudyFolder],
+    build_study: Callable[..., StudyFolder], page: str
 ) -> None:
+    assert "not in the results table" not in page
     study = build_study(models=("small",), seeds=(0,), arms=("timing",))
-    assert "not in the results table" not in text_of(study)
     measure = Measure(suite="loss", benchmark="val", metric="nats_per_token", value=1.0)
     for stage, measures in (("branch", (measure,)), ("tuned", ())):
         run = next(study.run(path.name) for path in study.runs.iterdir() if stage in path.name[:6])
