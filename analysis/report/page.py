@@ -1,8 +1,8 @@
 """Put the report's parts together and write the page. Everything on it is escaped."""
 
-import base64
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
 
@@ -11,46 +11,40 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.all import draw_all
-from analysis.figures.drawn import Drawn
+from analysis.figures.drawn import Drawn, NotDrawn
 from analysis.findings import findings
 from analysis.report.costs import by_arm, by_stage, savings
+from analysis.report.fits import shown_fits
 from analysis.report.machine import environments, scope_words
+from analysis.report.missing import arm_cells, missing_runs
+from analysis.report.pictures import pictures
+from analysis.report.progress import failures, stage_progress
+from analysis.report.tables import shown_tables
 from analysis.report.words import ABSENT, finding_words, quantity
+from analysis.spent import spent_device_hours
 from analysis.study import StudyResults, open_study
-from orchestrator.store.files import read_json, write_text
-from orchestrator.store.layout import StudyFolder
+from orchestrator.errors import RecordError
+from orchestrator.plan.observed import Observed
+from orchestrator.store.files import write_text
+from orchestrator.store.layout import RunFolder, StudyFolder
+from orchestrator.store.records import read_result
 
 TEMPLATE = "page.html.j2"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """A figure on the page."""
-
-    name: str
-    title: str
-    caption: str
-    png: str
-    """Base64."""
-    missing: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MissingRun:
-    """A planned run without a result."""
-
-    run_id: str
-    stage: str
-    title: str
-    reason: str
-
-
-def write_report(folder: StudyFolder, rng: np.random.Generator) -> Path:
+def write_report(
+    folder: StudyFolder,
+    rng: np.random.Generator,
+    now: datetime,
+    look: Callable[[RunFolder], Observed],
+) -> Path:
     """Draw the study's figures again and write `report.html`, one self-contained page.
 
     Args:
         folder: the study's results, with tables and, if they were made, fits.
         rng: resamples findings that have no closed interval.
+        now: the time that the page speaks of.
+        look: says where a run stands.
 
     Raises:
         RecordError: if the plan, a table or a fit is missing or damaged.
@@ -58,26 +52,27 @@ def write_report(folder: StudyFolder, rng: np.random.Generator) -> Path:
     study = open_study(folder)
     drawn = draw_all(folder)
     known = environments(study)
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["quantity"] = quantity
-    template = environment.from_string(
-        resources.files("analysis.report").joinpath(TEMPLATE).read_text(encoding="utf-8")
-    )
-    html = template.render(
+    seen = {run.run_id: look(folder.run(run.run_id)) for run in study.runs}
+    spent = {run.run_id: spent_device_hours(study, run) for run in study.runs}
+    html = _template().render(
         study=study,
+        now=now.strftime("%Y-%m-%d %H:%M %Z"),
         done=sum(study.is_done(run) for run in study.runs),
+        not_in_table=_not_in_table(study),
         scope=scope_words(known),
+        progress=stage_progress(study, seen),
+        failures=failures(seen),
         findings=[finding_words(item) for item in findings(study, rng)],
-        pictures=[_picture(folder, item) for item in drawn if isinstance(item, Drawn)],
-        not_drawn=[item for item in drawn if not isinstance(item, Drawn)],
-        fits=_fits(folder),
+        pictures=pictures(folder, [item for item in drawn if isinstance(item, Drawn)]),
+        not_drawn=[item for item in drawn if isinstance(item, NotDrawn)],
+        tables=shown_tables(folder),
+        fits=shown_fits(folder),
         measured=_measured(study),
-        stages=by_stage(study),
-        arms=by_arm(study),
+        stages=by_stage(study, spent),
+        arms=by_arm(study, spent),
         saved=savings(study),
-        missing=_missing(study),
+        cells=arm_cells(study),
+        missing=missing_runs(study),
         environment=known,
         absent=ABSENT,
     )
@@ -85,29 +80,25 @@ def write_report(folder: StudyFolder, rng: np.random.Generator) -> Path:
     return folder.report
 
 
-def _picture(folder: StudyFolder, drawn: Drawn) -> Picture:
-    png = (folder.figures / f"{drawn.name}.png").read_bytes()
-    return Picture(
-        name=drawn.name,
-        title=drawn.title,
-        caption=drawn.caption,
-        png=base64.b64encode(png).decode("ascii"),
-        missing=drawn.missing,
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["quantity"] = quantity
+    return environment.from_string(
+        resources.files("analysis.report").joinpath(TEMPLATE).read_text(encoding="utf-8")
     )
 
 
-def _fits(folder: StudyFolder) -> list[Mapping[str, object]]:
-    return [read_json(path) for path in sorted(folder.fits.glob("*.json"))]
-
-
-def _missing(study: StudyResults) -> list[MissingRun]:
-    return [
-        MissingRun(
-            run_id=run.run_id, stage=run.stage, title=run.title, reason=study.reason_missing(run)
-        )
-        for run in study.runs
-        if not study.is_done(run)
-    ]
+def _not_in_table(study: StudyResults) -> int:
+    """Count the finished runs that measured something which the results table does not have."""
+    there = set(study.table.results["run_id"])
+    count = 0
+    for run in study.runs:
+        if run.run_id not in there and study.is_done(run):
+            with suppress(RecordError):  # a damaged result is for `sweep results` to name
+                count += bool(read_result(study.folder.run(run.run_id)).measures)
+    return count
 
 
 def _measured(study: StudyResults) -> list[dict[str, str]]:

@@ -1,10 +1,12 @@
 """`sweep report`: one page with everything a study found."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from orchestrator.launch.states import Moment, observe_run
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.study_file import load_study
 
@@ -16,7 +18,7 @@ def report(
     ),
     seed: Annotated[int, typer.Option(help="seeds the bootstrap of findings")] = 0,
 ) -> None:
-    """Write one HTML page: findings, figures, fits, costs and what is missing.
+    """Write one HTML page: plan, progress, costs, figures, tables, fits and what is missing.
 
     Run `sweep results` and `sweep fit` before it. Example: sweep report sweeps/demo.yaml
     """
@@ -24,5 +26,10 @@ def report(
 
     from analysis.report import write_report
 
-    folder = StudyFolder(root / load_study(study).name)
-    typer.echo(f"written to {write_report(folder, np.random.default_rng(seed))}")
+    folder = StudyFolder(root.absolute() / load_study(study).name)
+    now = datetime.now(UTC)
+    moment = Moment(now=now, since=now)
+    page = write_report(
+        folder, np.random.default_rng(seed), now, lambda run: observe_run(run, moment)
+    )
+    typer.echo(f"written to {page}")

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from analysis.laws import chinchilla, power_law
+from analysis.laws import chinchilla
 from analysis.laws.chinchilla import CHINCHILLA, best_allocation
+from analysis.laws.power_law import loss as power_law_loss
+from analysis.laws.power_law import power_law
 
 VALUES = {"E": 1.8, "A": 480.0, "B": 2100.0, "alpha": 0.35, "beta": 0.37}
 PARAMS = np.array([1e8, 1e9, 1e10])
@@ -13,8 +15,8 @@ TOKENS = np.array([1e9, 2e10, 3e11])
 
 def test_the_power_law_of_the_engine_is_its_equation() -> None:
     x = np.geomspace(1e12, 1e20, 9)
-    predicted = power_law.power_law("flops").predict(np.array([1.5, 300.0, 0.12]), x[:, None])
-    np.testing.assert_allclose(predicted, power_law.loss(x, E=1.5, A=300.0, alpha=0.12), rtol=1e-13)
+    predicted = power_law("flops").predict(np.array([1.5, 300.0, 0.12]), x[:, None])
+    np.testing.assert_allclose(predicted, power_law_loss(x, E=1.5, A=300.0, alpha=0.12), rtol=1e-13)
 
 
 def test_the_chinchilla_law_of_the_engine_is_its_equation() -> None:
