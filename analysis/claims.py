@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import pandas as pd
 
-from analysis.figures.curves import SCORE
+from analysis.figures.curve import SCORE
 
 Rows = pd.DataFrame
 Choose = Callable[[Rows], "pd.Series[bool]"]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims import CONTRASTS, CONTROLS, Contrast, Direction, Rows
-from analysis.figures.curves import SCORE
+from analysis.figures.curve import SCORE
 from analysis.fit.losses import trunk_losses
 from analysis.intervals import LEVEL, Estimate, mean_over, share_of
 from analysis.study import StudyResults, scores

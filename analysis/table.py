@@ -37,7 +37,9 @@ COLUMNS = (
 )
 """Columns that every results table has."""
 
-AXES = ("cooldown_point", "image_ratio", "epochs", "learning_rate_rule", "seed")
+AXES = (
+    "cooldown_point", "image_ratio", "instruction_ratio", "epochs", "learning_rate_rule", "seed",
+)  # fmt: skip
 """Axes that the figures read; a table of a study without one of them has it empty."""
 
 CELL_COLUMNS = ("arm", "run_id", "stage")
@@ -46,7 +48,8 @@ CELL_COLUMNS = ("arm", "run_id", "stage")
 _LABEL_KEYS = ("arm", "run_id", "stage")
 _NUMBERS = (
     "params", "params_total", "tokens", "text_tokens", "image_tokens", "flops", "value", "n",
-    "stderr", "baseline", "device_hours", "cooldown_point", "image_ratio", "epochs", "seed",
+    "stderr", "baseline", "device_hours", "cooldown_point", "image_ratio", "instruction_ratio",
+    "epochs", "seed",
 )  # fmt: skip
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 from analysis.figures import (
+    appendix_g,
     controls,
     figure_3,
     figure_4,
     figure_5,
     figure_6,
+    figure_7,
     figure_8,
     scaling,
 )
@@ -19,7 +21,17 @@ from orchestrator.store.layout import StudyFolder
 
 MODULES: dict[str, Callable[[StudyResults], Drawn]] = {
     module.NAME: module.draw
-    for module in (figure_3, figure_4, figure_5, figure_6, figure_8, scaling, controls)
+    for module in (
+        figure_3,
+        figure_4,
+        figure_5,
+        figure_6,
+        figure_7,
+        figure_8,
+        appendix_g,
+        scaling,
+        controls,
+    )
 }
 """What draws each figure, by its name in a study's `feeds`."""
 

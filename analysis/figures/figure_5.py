@@ -1,6 +1,7 @@
 """Figure 5: how much image data late in text pre-training."""
 
-from analysis.figures.curves import Curve, draw_curve
+from analysis.figures.curve import Curve
+from analysis.figures.curves import draw_curve
 from analysis.figures.drawn import Drawn
 from analysis.published import beside_figure_5
 from analysis.study import StudyResults

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis.figures import controls, figure_3, figure_4, figure_5, scaling
-from analysis.figures.all import MODULES, draw_study
+from analysis.figures.all import draw_study
 from analysis.figures.drawn import Drawn, NotDrawn
 from analysis.figures.save import save
 from analysis.fit.losses import trunk_losses
@@ -103,7 +103,7 @@ def test_a_single_seed_has_the_error_of_its_questions(lacking: StudyFolder) -> N
 
 def test_what_cannot_be_drawn_is_said_and_stops_no_other(lacking: StudyFolder) -> None:
     drawn = {item.name: item for item in draw_study(open_study(lacking))}
-    assert set(drawn) == set(MODULES)
+    assert set(drawn) == set(open_study(lacking).feeds)
     missing = drawn["figure_6"]
     assert isinstance(missing, NotDrawn)
     assert "ratio_from_scratch" in missing.reason

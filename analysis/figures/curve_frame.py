@@ -1,0 +1,122 @@
+"""The numbers of a curve figure: means over seeds with intervals, and single models. Pure."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from analysis.figures.curve import TRUNK_LINE, Curve, Panel, panels_of
+from analysis.figures.lines import Channels, channels_of, words_of
+from analysis.intervals import mean_over
+from analysis.study import StudyResults, where
+
+
+def curve_frame(study: StudyResults, curve: Curve) -> tuple[pd.DataFrame, Channels]:
+    """Return the plotted numbers, and what tells their lines apart.
+
+    A row is a mean over seeds (`kind` mean) or a single model of several (`kind` run). Where the
+    arms hold models that never saw an image, they are a line of their own.
+    """
+    rows = study.table.rows(study.arms_of(curve.name))
+    rows = rows[rows[curve.axis].notna()]
+    is_trunk = rows["subject_stage"] == "text_pretrain"
+    seen = _with_facets(rows[~is_trunk], curve)
+    fixed = [curve.axis, *([curve.facet] if curve.facet else [])]
+    channels = channels_of(seen, study.table.axes, fixed)
+    seen = _with_rows(seen, channels)
+    facets = list(dict.fromkeys(seen.sort_values(["facet_place"], kind="stable")["facet"]))
+    parts: list[dict[str, object]] = []
+    for panel in panels_of(rows):
+        for facet in facets:
+            here = where(seen, "facet", facet)
+            trunks = rows[is_trunk & rows["model"].isin(here["model"])]
+            parts += _groups(here, panel, curve, channels.axes, facet)
+            parts += _groups(trunks, panel, curve, (), facet, line=TRUNK_LINE)
+    return pd.DataFrame(parts), channels
+
+
+def _with_facets(rows: pd.DataFrame, curve: Curve) -> pd.DataFrame:
+    """Add a `facet` column: the arm, and the value of the facet's column where the arm varies it.
+
+    An arm varies it if some model was measured at one place of the axis under two values; a value
+    that changes along the axis (the re-warmed last point) stays on its line.
+    """
+    if curve.facet is None or rows.empty:
+        return rows.assign(facet="")
+    parts: list[pd.DataFrame] = []
+    for arm, own in rows.groupby("arm", sort=False):
+        places = own.groupby(["model", "seed", curve.axis], dropna=False)[curve.facet]
+        is_varied = bool((places.nunique() > 1).any())
+        values = own[curve.facet].astype("str")
+        parts.append(own.assign(facet=f"{arm}: " + values if is_varied else str(arm)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _with_rows(rows: pd.DataFrame, channels: Channels) -> pd.DataFrame:
+    """Split facets by what has rows of its own; `facet_place` is the order of the rows."""
+    order = {name: place for place, name in enumerate(dict.fromkeys(rows["facet"]))}
+    places = rows["facet"].map(order).astype("float64")
+    if not channels.row or rows.empty:
+        return rows.assign(facet_place=places)
+    names = list(channels.row)
+    values = rows[names].drop_duplicates().sort_values(names)
+    own = {tuple(row): i for i, row in enumerate(values.itertuples(index=False, name=None))}
+    keys = list(rows[names].itertuples(index=False, name=None))
+    words = [words_of(first, names) for _, first in rows[names].iterrows()]
+    facets = [
+        f"{facet}: {more}" if facet else more
+        for facet, more in zip(rows["facet"], words, strict=True)
+    ]
+    places = places * len(own) + [own[tuple(key)] for key in keys]
+    return rows.assign(facet=facets, facet_place=places)
+
+
+def _groups(
+    rows: pd.DataFrame,
+    panel: Panel,
+    curve: Curve,
+    lines: Sequence[str],
+    facet: str,
+    *,
+    line: str = "",
+) -> list[dict[str, object]]:
+    """Return the points of one panel: groups of rows that differ in their seed alone."""
+    chosen = where(where(rows, "suite", panel.suite), "benchmark", panel.benchmark)
+    chosen = where(chosen, "metric", panel.metric)
+    chosen = chosen[chosen["value"].notna()].drop_duplicates(["run_id", curve.axis])
+    points: list[dict[str, object]] = []
+    for _, group in chosen.groupby(["model", *lines, curve.axis], dropna=False):
+        first = group.iloc[0]
+        shared: dict[str, object] = {
+            "panel": panel.words,
+            "suite": panel.suite,
+            "benchmark": panel.benchmark,
+            "metric": panel.metric,
+            "facet": facet,
+            "model": first["model"],
+            "params": first["params"],
+            "line": line or words_of(first, lines),
+            **{name: first[name] for name in lines},
+            curve.axis: first[curve.axis],
+        }
+        points += points_of(group, shared)
+    return points
+
+
+def points_of(group: pd.DataFrame, shared: dict[str, object]) -> list[dict[str, object]]:
+    """Return the mean of models that differ in their seed alone, and each of several models."""
+    mean = mean_over(group["value"].tolist(), group["stderr"].tolist(), "seeds")
+    row = {
+        **shared,
+        "kind": "mean",
+        "value": mean.value,
+        "low": mean.low,
+        "high": mean.high,
+        "interval": mean.method,
+        "run_ids": ";".join(group["run_id"]),
+        "code": ";".join(sorted({str(code) for code in group["code"].dropna()})),
+    }
+    singles = [
+        {**shared, "kind": "run", "value": value, "run_ids": run_id, "code": code}
+        for value, run_id, code in zip(group["value"], group["run_id"], group["code"], strict=True)
+    ]
+    return [row, *(singles if len(singles) > 1 else [])]
