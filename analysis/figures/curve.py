@@ -8,6 +8,8 @@ SCORE = "stable_score"
 """Mean over a suite's benchmarks of the score above the random baseline."""
 TRUNK_LINE = "text-only trunk"
 """Line of models that never saw an image."""
+BLIND = "_blind"
+"""Ending of a suite that asks another's questions without the image."""
 
 _PUBLISHED_BENCHMARKS = {"vqav2": "VQAv2", "arceasy": "ARC-easy"}
 """Benchmarks that the paper draws by themselves, by their plain names."""
@@ -31,6 +33,8 @@ class Curve:
     """Column whose values make rows of panels, in arms that vary it; each arm has its own rows."""
     is_log: bool = False
     """Whether the axis is logarithmic."""
+    has_blind: bool = False
+    """Whether scores of the same questions without the image are shown where they are measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

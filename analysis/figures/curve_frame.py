@@ -1,37 +1,66 @@
 """The numbers of a curve figure: means over seeds with intervals, and single models. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from analysis.figures.curve import TRUNK_LINE, Curve, Panel, panels_of
+from analysis.figures.curve import BLIND, TRUNK_LINE, Curve, Panel, panels_of
 from analysis.figures.lines import Channels, channels_of, words_of
 from analysis.intervals import mean_over
-from analysis.study import StudyResults, where
+from analysis.published import beside_curve
+from analysis.study import where
 
 
-def curve_frame(study: StudyResults, curve: Curve) -> tuple[pd.DataFrame, Channels]:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Frame:
+    """The numbers of a curve figure and how they are laid out."""
+
+    data: pd.DataFrame
+    """One row per point."""
+    channels: Channels
+    """What tells lines apart."""
+    panels: tuple[Panel, ...]
+    """Columns of panels."""
+
+
+def curve_frame(rows: pd.DataFrame, axes: Sequence[str], curve: Curve) -> Frame:
     """Return the plotted numbers, and what tells their lines apart.
 
-    A row is a mean over seeds (`kind` mean) or a single model of several (`kind` run). Where the
-    arms hold models that never saw an image, they are a line of their own.
+    A row is a mean over seeds (`kind` mean), a single model of several (`kind` run), or a number
+    of the paper's that belongs beside them (`kind` published). Where the arms hold models that
+    never saw an image, they are a line of their own.
+
+    Args:
+        rows: results of the arms that feed the figure.
+        axes: of the study.
+        curve: what is drawn.
     """
-    rows = study.table.rows(study.arms_of(curve.name))
     rows = rows[rows[curve.axis].notna()]
     is_trunk = rows["subject_stage"] == "text_pretrain"
     seen = _with_facets(rows[~is_trunk], curve)
     fixed = [curve.axis, *([curve.facet] if curve.facet else [])]
-    channels = channels_of(seen, study.table.axes, fixed)
+    channels = channels_of(seen, axes, fixed)
     seen = _with_rows(seen, channels)
     facets = list(dict.fromkeys(seen.sort_values(["facet_place"], kind="stable")["facet"]))
+    shown = panels_of(rows)
     parts: list[dict[str, object]] = []
-    for panel in panels_of(rows):
+    for panel in shown:
         for facet in facets:
             here = where(seen, "facet", facet)
             trunks = rows[is_trunk & rows["model"].isin(here["model"])]
-            parts += _groups(here, panel, curve, channels.axes, facet)
-            parts += _groups(trunks, panel, curve, (), facet, line=TRUNK_LINE)
-    return pd.DataFrame(parts), channels
+            parts += rows_of_panel(here, panel, curve, channels.axes, facet)
+            if curve.has_blind:
+                blind = replace(panel, suite=f"{panel.suite}{BLIND}")
+                parts += rows_of_panel(here, blind, curve, channels.axes, facet)
+            parts += rows_of_panel(trunks, panel, curve, (), facet, line=TRUNK_LINE)
+    published = [
+        beside.assign(facet=facet)
+        for facet in facets
+        if (beside := beside_curve(where(seen, "facet", facet), curve.axis)) is not None
+    ]
+    data = pd.concat([pd.DataFrame(parts), *published], ignore_index=True)
+    return Frame(data=data, channels=channels, panels=shown)
 
 
 def _with_facets(rows: pd.DataFrame, curve: Curve) -> pd.DataFrame:
@@ -70,7 +99,7 @@ def _with_rows(rows: pd.DataFrame, channels: Channels) -> pd.DataFrame:
     return rows.assign(facet=facets, facet_place=places)
 
 
-def _groups(
+def rows_of_panel(
     rows: pd.DataFrame,
     panel: Panel,
     curve: Curve,

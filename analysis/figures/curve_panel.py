@@ -8,12 +8,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
 from analysis.axis_words import axis_words
-from analysis.figures.curve import TRUNK_LINE, Curve
+from analysis.figures.curve import BLIND, TRUNK_LINE, Curve
 from analysis.figures.lines import Channels, words_of
 from analysis.figures.style import GREY, LINES, Dash, error_lengths, look, text_panel
 from analysis.study import where
 
 _TRUNK_DASH: Dash = "-."
+_BLIND_MARKER = "."
+_FAINT = 0.55
+_MARGIN = 0.05
+"""Of the x axis, on both sides, as a share of what is measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,8 @@ class Key:
     """Values with a colour each: models by size, or an axis in order."""
     dashes: tuple[str, ...]
     """Words with a line style each."""
+    reach: tuple[float, float]
+    """Ends of what is measured on the x axis, over all panels."""
 
     def colour(self, value: object) -> tuple[str, str]:
         """Return colour and marker of a value."""
@@ -36,12 +42,13 @@ class Key:
         return LINES[self.dashes.index(words) % len(LINES)]
 
 
-def key_of(data: pd.DataFrame, channels: Channels) -> Key:
+def key_of(data: pd.DataFrame, channels: Channels, axis: str) -> Key:
     """Give every colour and line style of a figure a meaning.
 
     Args:
         data: rows of `curve_frame`.
         channels: which columns they stand for.
+        axis: column on the x axis.
     """
     seen = data[(data["kind"] != "published") & (data["line"] != TRUNK_LINE)]
     order = "params" if channels.colour == "model" else channels.colour
@@ -52,7 +59,12 @@ def key_of(data: pd.DataFrame, channels: Channels) -> Key:
     dashes = seen.sort_values(list(channels.dash), kind="stable") if channels.dash else seen
     unique = dashes.drop_duplicates(list(channels.dash)) if channels.dash else dashes.head(1)
     words = [words_of(row, channels.dash) for _, row in unique.iterrows()]
-    return Key(channels=channels, colours=tuple(colours), dashes=tuple(dict.fromkeys(words)))
+    return Key(
+        channels=channels,
+        colours=tuple(colours),
+        dashes=tuple(dict.fromkeys(words)),
+        reach=(float(data[axis].min()), float(data[axis].max())),
+    )
 
 
 def draw_panel(axes: Axes, data: pd.DataFrame, key: Key, curve: Curve) -> None:
@@ -68,16 +80,17 @@ def draw_panel(axes: Axes, data: pd.DataFrame, key: Key, curve: Curve) -> None:
         text_panel(axes, "nothing measured yet")
         return
     ours = data[data["kind"] != "published"]
-    for (_, line), group in ours.groupby(["model", "line"], sort=False):
+    for (_, line, suite), group in ours.groupby(["model", "line", "suite"], sort=False):
         first = group.iloc[0]
         colour, marker = key.colour(first[key.channels.colour])
-        is_trunk = line == TRUNK_LINE
+        is_trunk, is_blind = line == TRUNK_LINE, str(suite).endswith(BLIND)
         dash = _TRUNK_DASH if is_trunk else key.dash(words_of(first, key.channels.dash))
-        _line(axes, group, curve.axis, (colour, "x" if is_trunk else marker, dash))
+        marker = "x" if is_trunk else _BLIND_MARKER if is_blind else marker
+        _line(axes, group, curve.axis, (colour, marker, dash), _FAINT if is_blind else 1.0)
     published = where(data, "kind", "published")
-    axes.plot(published[curve.axis], published["value"], "D", ms=6, mfc="none", mec=GREY)
+    axes.plot(published[curve.axis], published["value"], "D", ms=6, mfc="none", mec=GREY, zorder=4)
     axes.axhline(0, color=GREY, linewidth=0.8)
-    _scale(axes, curve)
+    _scale(axes, curve, key.reach)
 
 
 def handles_of(data: pd.DataFrame, key: Key) -> list[Line2D]:
@@ -96,12 +109,15 @@ def handles_of(data: pd.DataFrame, key: Key) -> list[Line2D]:
         handles.append(
             Line2D([], [], color="black", marker="x", linestyle=_TRUNK_DASH, label=TRUNK_LINE)
         )
+    if data["suite"].str.endswith(BLIND).any():
+        marker, words = _BLIND_MARKER, "without the image"
+        handles.append(Line2D([], [], color="black", alpha=_FAINT, marker=marker, label=words))
     for line in dict.fromkeys(data.loc[data["kind"] == "published", "line"]):
         handles.append(Line2D([], [], marker="D", mfc="none", mec=GREY, ls="none", label=str(line)))
     return handles
 
 
-def _scale(axes: Axes, curve: Curve) -> None:
+def _scale(axes: Axes, curve: Curve, reach: tuple[float, float]) -> None:
     if curve.is_log:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
@@ -111,9 +127,16 @@ def _scale(axes: Axes, curve: Curve) -> None:
         axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
     else:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    low, high = reach
+    if low < high:
+        margin = (high / low) ** _MARGIN if curve.is_log else _MARGIN * (high - low)
+        ends = (low / margin, high * margin) if curve.is_log else (low - margin, high + margin)
+        axes.set_xlim(*ends)
 
 
-def _line(axes: Axes, group: pd.DataFrame, x: str, look: tuple[str, str, Dash]) -> None:
+def _line(
+    axes: Axes, group: pd.DataFrame, x: str, look: tuple[str, str, Dash], alpha: float
+) -> None:
     colour, marker, style = look
     means = group[group["kind"] == "mean"].sort_values(x)
     singles = group[group["kind"] == "run"]
@@ -129,4 +152,5 @@ def _line(axes: Axes, group: pd.DataFrame, x: str, look: tuple[str, str, Dash]) 
         linewidth=1.4,
         capsize=2.5,
         elinewidth=0.9,
+        alpha=alpha,
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.figures.curve import AVERAGES, TRUNK_LINE, Curve, panels_of
+from analysis.figures.curve import AVERAGES, BLIND, TRUNK_LINE, Curve
 from analysis.figures.curve_frame import curve_frame
 from analysis.figures.curve_panel import draw_panel, handles_of, key_of
 from analysis.figures.drawn import Drawn, missing_lines
@@ -13,22 +13,18 @@ from analysis.study import StudyResults, where
 from orchestrator.errors import RecordError
 
 
-def draw_curve(study: StudyResults, curve: Curve, published: pd.DataFrame | None = None) -> Drawn:
-    """Draw a curve figure.
-
-    Args:
-        study: what was planned and measured.
-        curve: what to draw.
-        published: comparable published values, in the columns of `curve_frame` with the kind
-            `published`.
+def draw_curve(study: StudyResults, curve: Curve) -> Drawn:
+    """Draw a curve figure, with the paper's numbers where comparable models were measured.
 
     Raises:
         RecordError: if no arm feeds it, or nothing of its arms has been measured.
     """
     arms = study.arms_of(curve.name)
     suites = [panel.suite for panel in AVERAGES]
+    suites += [f"{suite}{BLIND}" for suite in suites if curve.has_blind]
     missing = missing_lines(study, study.missing(arms, suites))
-    data, channels = curve_frame(study, curve)
+    frame = curve_frame(study.table.rows(arms), study.table.axes, curve)
+    data, columns = frame.data, frame.panels
     if data.empty or not (data["line"] != TRUNK_LINE).any():
         raise RecordError(
             f"nothing of its arms has been measured ({len(missing)} evaluations are missing)",
@@ -36,12 +32,8 @@ def draw_curve(study: StudyResults, curve: Curve, published: pd.DataFrame | None
             "run `sweep launch`, then `sweep results`",
         )
     facets = list(dict.fromkeys(data["facet"]))
-    if published is not None:
-        everywhere = [published.assign(facet=facet) for facet in facets]
-        data = pd.concat([data, *everywhere], ignore_index=True)
-    columns = panels_of(study.table.rows(arms))
     figure, grid = panels(len(facets), len(columns))
-    key = key_of(data, channels)
+    key = key_of(data, frame.channels, curve.axis)
     for row, facet in enumerate(facets):
         for column, panel in enumerate(columns):
             axes = grid[row, column]
@@ -70,6 +62,12 @@ def _caption(data: pd.DataFrame, arms: Sequence[str]) -> str:
     )
     return (
         f"Arms: {', '.join(arms)}. Stable score: mean over the suite's benchmarks of the score "
-        f"above chance. Lines join means; faint points are single models. "
+        f"above chance. Lines join means; faint points are single models.{_blind_words(data)} "
         f"{interval_words(methods)}{published}"
     )
+
+
+def _blind_words(data: pd.DataFrame) -> str:
+    if not data["suite"].str.endswith(BLIND).any():
+        return ""
+    return " Faint lines: the same questions without the image."

@@ -13,6 +13,7 @@ CURVE = Curve(
     label="share of the text budget seen before images (%)",
     is_share=True,
     facet="learning_rate_rule",
+    has_blind=True,
 )
 
 

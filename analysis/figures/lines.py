@@ -40,7 +40,7 @@ def channels_of(rows: pd.DataFrame, known: Sequence[str], fixed: Sequence[str]) 
     Args:
         rows: results, with a `facet` column.
         known: axes of the study.
-        fixed: axes that are shown in another way: the one on the x axis first.
+        fixed: axes that are shown in another way.
     """
     rest = line_axes(rows, known, fixed)
     colour = "model" if rows["model"].nunique() > 1 or not rest else rest.pop(0)
@@ -61,7 +61,7 @@ def line_axes(rows: pd.DataFrame, known: Sequence[str], fixed: Sequence[str]) ->
     kept = [name for name in known if name in rows and name not in {*fixed, *_NEVER}]
     kept = [name for name in kept if rows[name].nunique(dropna=False) > 1]
     for name in reversed(kept.copy()):
-        others = ["facet", "model", *fixed[:1], *(other for other in kept if other != name)]
+        others = ["facet", "model", *fixed, *(other for other in kept if other != name)]
         if rows.groupby(others, dropna=False)[name].nunique(dropna=False).max() <= 1:
             kept.remove(name)
     return kept
