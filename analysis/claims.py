@@ -66,6 +66,11 @@ def with_images(rows: Rows) -> "pd.Series[bool]":
     return (rows["image_ratio"] > 0) & (rows["cooldown_point"] == 0)
 
 
+def with_instructions(rows: Rows) -> "pd.Series[bool]":
+    """Choose rows of models whose pre-training images were instructions in part."""
+    return rows["instruction_ratio"] > 0
+
+
 _TIMING = "images added at 80 % are about 2 points above a fully pre-trained model"
 _SIGHT = "its reviewers ask for it; a model that uses the image scores above its control"
 _RULE = "learning_rate_rule"
@@ -147,6 +152,17 @@ CONTRASTS = (
         right=at(image_ratio=[0.0], cooldown_point=[0.0]),
         direction=Direction.BELOW,
         paper="from scratch, image data hurts text",
+    ),
+    Contrast(
+        name="instructions_vision",
+        statement="Vision: instruction data among the images of pre-training minus none",
+        figure="figure_7",
+        suites=("vision",),
+        axes=("instruction_ratio",),
+        left=with_instructions,
+        right=at(instruction_ratio=[0.0]),
+        direction=Direction.BELOW,
+        paper="instruction data inside image-text pre-training hurts vision",
     ),
     Contrast(
         name="epochs_vision",

@@ -6,6 +6,7 @@ is what no difference between two single models can be smaller than and still me
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pandas as pd
 from scipy import stats
@@ -57,10 +58,12 @@ class NoiseFloor:
         )
 
 
+@lru_cache(maxsize=256)
 def noise_floor(study: StudyResults, suite: str, benchmark: str, metric: str) -> NoiseFloor | None:
     """Return the noise floor of a metric; None if no setting was measured under two seeds.
 
-    The interval of the deviation is that of a normal sample's (chi-square).
+    The interval of the deviation is that of a normal sample's (chi-square). Remembered for each
+    study that was opened, since every table asks for it.
     """
     arms = study.arms_of(SEEDS)
     rows = scores(study.table.rows(arms), suite, benchmark, metric)

@@ -79,7 +79,8 @@ class Table:
         labels = [name for name in self.axes if cells[name].notna().any()]
         kept = cells[["arm", "run_id", "stage", *labels]]
         kept = kept.rename(columns={"run_id": "subject", "stage": "subject_stage"})
-        own = self.results.drop(columns=[name for name in labels if name in self.results])
+        own = self.results[self.results["subject"].isin(kept["subject"])]
+        own = own.drop(columns=[name for name in labels if name in own])
         return own.merge(kept, on="subject", how="inner").reset_index(drop=True)
 
     def rows(self, arms: tuple[str, ...]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
@@ -10,6 +11,9 @@ from analysis.figures.lines import Channels, channels_of, words_of
 from analysis.intervals import mean_over
 from analysis.published import beside_curve
 from analysis.study import where
+
+Point = dict[str, Any]
+"""A row of results by column."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -109,12 +113,16 @@ def rows_of_panel(
     line: str = "",
 ) -> list[dict[str, object]]:
     """Return the points of one panel: groups of rows that differ in their seed alone."""
-    chosen = where(where(rows, "suite", panel.suite), "benchmark", panel.benchmark)
-    chosen = where(chosen, "metric", panel.metric)
-    chosen = chosen[chosen["value"].notna()].drop_duplicates(["run_id", curve.axis])
+    chosen = rows[
+        (rows["suite"] == panel.suite)
+        & (rows["benchmark"] == panel.benchmark)
+        & (rows["metric"] == panel.metric)
+        & rows["value"].notna()
+    ].drop_duplicates(["run_id", curve.axis])
+    keys = ["model", *lines, curve.axis]
     points: list[dict[str, object]] = []
-    for _, group in chosen.groupby(["model", *lines, curve.axis], dropna=False):
-        first = group.iloc[0]
+    for group in grouped(chosen.sort_values(keys, kind="stable"), keys):
+        first = group[0]
         shared: dict[str, object] = {
             "panel": panel.words,
             "suite": panel.suite,
@@ -131,9 +139,22 @@ def rows_of_panel(
     return points
 
 
-def points_of(group: pd.DataFrame, shared: dict[str, object]) -> list[dict[str, object]]:
+def grouped(rows: pd.DataFrame, keys: Sequence[str]) -> list[list[Point]]:
+    """Return rows that agree in some columns together, in the order in which they come."""
+    names = list(dict.fromkeys([*keys, "params", "value", "stderr", "run_id", "code"]))
+    groups: dict[tuple[object, ...], list[Point]] = {}
+    for record in rows[names].to_dict("records"):
+        point = {str(name): value for name, value in record.items()}
+        key = tuple(None if pd.isna(point[name]) else point[name] for name in keys)
+        groups.setdefault(key, []).append(point)
+    return list(groups.values())
+
+
+def points_of(group: Sequence[Point], shared: dict[str, object]) -> list[dict[str, object]]:
     """Return the mean of models that differ in their seed alone, and each of several models."""
-    mean = mean_over(group["value"].tolist(), group["stderr"].tolist(), "seeds")
+    values = [float(point["value"]) for point in group]
+    mean = mean_over(values, [point["stderr"] for point in group], "seeds")
+    codes = {str(point["code"]) for point in group if not pd.isna(point["code"])}
     row = {
         **shared,
         "kind": "mean",
@@ -141,11 +162,12 @@ def points_of(group: pd.DataFrame, shared: dict[str, object]) -> list[dict[str, 
         "low": mean.low,
         "high": mean.high,
         "interval": mean.method,
-        "run_ids": ";".join(group["run_id"]),
-        "code": ";".join(sorted({str(code) for code in group["code"].dropna()})),
+        "run_ids": ";".join(str(point["run_id"]) for point in group),
+        "code": ";".join(sorted(codes)),
     }
     singles = [
-        {**shared, "kind": "run", "value": value, "run_ids": run_id, "code": code}
-        for value, run_id, code in zip(group["value"], group["run_id"], group["code"], strict=True)
-    ]
+        {**shared, "kind": "run", **{name: point[name] for name in ("value", "code")},
+         "run_ids": point["run_id"]}
+        for point in group
+    ]  # fmt: skip
     return [row, *(singles if len(singles) > 1 else [])]

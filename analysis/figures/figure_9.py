@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from analysis.axis_words import value_words
 from analysis.figures.curve import SCORE, TRUNK_LINE, Curve, Panel
-from analysis.figures.curve_frame import points_of, rows_of_panel
+from analysis.figures.curve_frame import grouped, points_of, rows_of_panel
 from analysis.figures.curve_panel import Key, draw_panel, handles_of, key_of
 from analysis.figures.drawn import Drawn, missing_lines
 from analysis.figures.lines import channels_of
@@ -133,15 +133,15 @@ def _completion(trunks: pd.DataFrame, panel: Panel) -> list[dict[str, object]]:
         & (trunks[CURVE.axis] == 1)
     ].drop_duplicates("run_id")
     found: list[dict[str, object]] = []
-    for model, group in chosen.groupby("model"):
+    for group in grouped(chosen, ["model"]):
         shared: dict[str, object] = {
             "panel": panel.words,
             "suite": panel.suite,
             "benchmark": panel.benchmark,
             "metric": panel.metric,
             "facet": "",
-            "model": model,
-            "params": group["params"].iloc[0],
+            "model": group[0]["model"],
+            "params": group[0]["params"],
             "line": COMPLETION,
         }
         found.append({**points_of(group, shared)[0], "kind": "completion"})

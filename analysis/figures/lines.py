@@ -1,6 +1,6 @@
 """What tells the lines of a curve figure apart: a colour, a line style, a row of panels. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +67,7 @@ def line_axes(rows: pd.DataFrame, known: Sequence[str], fixed: Sequence[str]) ->
     return kept
 
 
-def words_of(first: "pd.Series[Any]", axes: Sequence[str]) -> str:
+def words_of(first: "Mapping[str, Any] | pd.Series[Any]", axes: Sequence[str]) -> str:
     """Return what a row has on some axes, in words."""
     return ", ".join(axis_words(name, first[name]) for name in axes)
 
