@@ -82,7 +82,7 @@ def _pairs(rows: Rows, keys: list[str], asked: Contrast) -> list[Pair]:
     pairs: list[Pair] = []
     if rows.empty:
         return pairs
-    unique = rows.drop_duplicates(["run_id", *asked.axes])
+    unique = rows.drop_duplicates(["run_id", *asked.axes, *keys])  # a run may serve two arms
     for _, group in unique.groupby(keys, dropna=False):
         left, right = group[asked.left(group)], group[asked.right(group)]
         if left.empty or right.empty:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from orchestrator.launch.submit import record_of
 from orchestrator.plan.plan import Plan, PlannedRun
@@ -25,6 +26,7 @@ from orchestrator.store.results import write_tables
 from orchestrator.store.stage import Measure, StageResult
 from orchestrator.store.study_plan import load_plan
 
+ROOT = Path(__file__).parents[2]
 QUESTIONS = 2_500
 """Of every benchmark."""
 LOGGED_STEPS = 200
@@ -145,6 +147,26 @@ class Made:
                         n=QUESTIONS, stderr=error, baseline=baseline)
             )  # fmt: skip
         return (*parts, *_averages(suite.name, parts))
+
+
+def small_paper(folder: Path) -> Path:
+    """Write the paper's study with every arm that the tables need, and few models in each."""
+    tree = yaml.safe_load((ROOT / "sweeps" / "paper.yaml").read_text(encoding="utf-8"))
+    arms = tree["arms"]
+    tree["suites"]["text"]["benchmarks"] = ["arc_easy", "piqa"]
+    for suite in ("vision", "vision_blind"):
+        tree["suites"][suite]["benchmarks"] = ["vqa-v2", "text-vqa", "ocid-ref"]
+    arms["timing"]["axes"] |= {"cooldown_point": [0, "80%", "100%"], "epochs": [1, 2]}
+    arms["ratio_after_text"]["axes"] |= {"image_ratio": [0, "10%", "50%"], "epochs": [2]}
+    arms["instruction_mix"]["axes"] |= {"instruction_ratio": [0, "50%", "100%"], "epochs": [2]}
+    arms["epochs"]["axes"] |= {"epochs": [0, 1, 2], "image_ratio": ["1%", "5%", "10%"]}
+    arms["token_multiplier"]["axes"] |= {"text_tokens": ["20x", "80x", "237B"], "epochs": [2]}
+    arms["review_trunk"]["axes"] |= {"cooldown_point": ["80%", "100%"]}
+    for name in ("review_unfrozen", "review_between"):
+        del arms[name]
+    path = folder / "paper.yaml"
+    path.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
+    return path
 
 
 def made_study(study: Path, folder: Path, **fields: Any) -> StudyFolder:
