@@ -118,8 +118,9 @@ def rows_of_panel(
         & (rows["benchmark"] == panel.benchmark)
         & (rows["metric"] == panel.metric)
         & rows["value"].notna()
-    ].drop_duplicates(["run_id", curve.axis])
+    ]
     keys = ["model", *lines, curve.axis]
+    chosen = chosen.drop_duplicates(["run_id", *keys])  # a run may serve two arms
     points: list[dict[str, object]] = []
     for group in grouped(chosen.sort_values(keys, kind="stable"), keys):
         first = group[0]

@@ -82,11 +82,14 @@ def _frame(study: StudyResults, runs: list[PlanRun]) -> pd.DataFrame:
 
 
 def _rows(study: StudyResults, run: PlanRun) -> Iterator[dict[str, object]]:
+    logged = list(_logged(study, run))
+    if not logged:
+        return  # it is named as missing; a run that was never launched has no config on disk
     is_trunk = run.stage == "text_pretrain"
     begin = 0.0 if is_trunk else _branch_start(study, run)
     point, rule = run.number("cooldown_point"), run.text("learning_rate_rule")
     code = ";".join(study.codes([run.run_id]))
-    for position, rate in _logged(study, run):
+    for position, rate in logged:
         yield {
             "model": run.text("model") or "",
             "line": TRUNK if is_trunk else f"from {point or 0:.0%}",

@@ -50,7 +50,7 @@ class Layout:
 
 
 def planned_cells(study: StudyResults, name: str) -> pd.DataFrame:
-    """Return the places of the arms that feed a table, measured or not, one row for each model.
+    """Return the places of the arms that feed a table, measured or not, each once.
 
     Raises:
         RecordError: if no arm feeds it.
@@ -60,7 +60,7 @@ def planned_cells(study: StudyResults, name: str) -> pd.DataFrame:
     own = cells[cells["arm"].isin(list(arms))].rename(columns={"run_id": "subject"})
     if own.empty:
         raise RecordError("no arm of the study feeds it", name, "add it to an arm's `feeds`")
-    return own.drop_duplicates("subject").reset_index(drop=True)
+    return own.drop(columns="arm").drop_duplicates().reset_index(drop=True)
 
 
 def score_table(

@@ -7,6 +7,7 @@ Every run of the study (sweeps/paper.yaml unless another is named) gets a made-u
 all its figures and tables are whole. With FOLDER, what is drawn is kept there to look at.
 """
 
+import resource
 import subprocess
 import sys
 import tempfile
@@ -14,9 +15,9 @@ import time
 from pathlib import Path
 
 from analysis.figures import all as figures
-from analysis.figures.drawn import Drawn
 from analysis.figures.save import save
 from analysis.study import open_study
+from analysis.tables.all import tabulate_all
 from orchestrator.store.layout import StudyFolder
 from tests.analysis.made_results import made_study
 
@@ -25,7 +26,7 @@ LIMIT_SECONDS = 20.0
 
 
 def one_by_one(folder: StudyFolder) -> None:
-    """Print the seconds of each figure, drawing and saving apart."""
+    """Print the seconds of each figure, drawing and saving apart, and of all tables."""
     began = time.perf_counter()
     study = open_study(folder)
     print(f"  reading: {time.perf_counter() - began:.2f} s")
@@ -35,22 +36,29 @@ def one_by_one(folder: StudyFolder) -> None:
         began = time.perf_counter()
         drawn = figures.MODULES[name](study)
         middle = time.perf_counter()
-        assert isinstance(drawn, Drawn)
         save(drawn, folder.figures)
         print(
             f"  {name}: {middle - began:.2f} s to draw, {time.perf_counter() - middle:.2f} to save"
         )
+    began = time.perf_counter()
+    tabulate_all(folder)
+    print(f"  tables: {time.perf_counter() - began:.2f} s")
 
 
 def main(study: Path, root: Path) -> None:
     began = time.perf_counter()
     folder = made_study(study, root)
     print(f"made {folder.path} in {time.perf_counter() - began:.1f} s")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
     command = ["-m", "orchestrator.cli.main", "figures", str(study), "--results", str(root)]
     subprocess.run([sys.executable, *command], cwd=ROOT, check=True)
     taken = time.perf_counter() - began
-    print(f"sweep figures {study.name}: {taken:.1f} s (limit {LIMIT_SECONDS:g} s)")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(
+        f"sweep figures {study.name}: {taken:.1f} s, {busy:.1f} s of CPU (limit {LIMIT_SECONDS:g})"
+    )
     one_by_one(folder)
 
 
