@@ -12,6 +12,8 @@ from analysis.intervals import mean_over
 from analysis.published import beside_curve
 from analysis.study import where
 
+_SHARED = ("panel", "suite", "benchmark", "metric", "facet", "params", "line")
+
 Point = dict[str, Any]
 """A row of results by column."""
 
@@ -28,32 +30,43 @@ class Frame:
     """Columns of panels."""
 
 
-def curve_frame(rows: pd.DataFrame, axes: Sequence[str], curve: Curve) -> Frame:
+def curve_frame(
+    rows: pd.DataFrame, cells: pd.DataFrame, axes: Sequence[str], curve: Curve
+) -> Frame:
     """Return the plotted numbers, and what tells their lines apart.
 
-    A row is a mean over seeds (`kind` mean), a single model of several (`kind` run), or a number
-    of the paper's that belongs beside them (`kind` published). Where the arms hold models that
-    never saw an image, they are a line of their own.
+    A row is a mean over seeds (`kind` mean), a single model of several (`kind` run), a planned
+    point that was not measured (`kind` missing), or a number of the paper's that belongs beside
+    them (`kind` published). Where the arms hold models that never saw an image, they are a line of
+    their own. Facets and lines are those of the plan, whatever of it has been measured.
 
     Args:
         rows: results of the arms that feed the figure.
+        cells: the models planned in these arms, with the `suites` planned for each,
+            between semicolons.
         axes: of the study.
         curve: what is drawn.
     """
-    rows = rows[rows[curve.axis].notna()]
+    rows, cells = rows[rows[curve.axis].notna()], cells[cells[curve.axis].notna()]
     is_trunk = rows["subject_stage"] == "text_pretrain"
-    seen = _with_facets(rows[~is_trunk], curve)
+    varied = _varying_arms(cells, curve)
+    planned = _with_facets(cells[cells["stage"] != "text_pretrain"], curve, varied)
+    seen = _with_facets(rows[~is_trunk], curve, varied)
     fixed = [curve.axis, *([curve.facet] if curve.facet else [])]
-    channels = channels_of(seen, axes, fixed)
-    seen = _with_rows(seen, channels)
-    facets = list(dict.fromkeys(seen.sort_values(["facet_place"], kind="stable")["facet"]))
+    channels = channels_of(planned, axes, fixed)
+    planned, seen = _with_rows(planned, channels), _with_rows(seen, channels)
+    facets = list(dict.fromkeys(planned.sort_values("facet_place", kind="stable")["facet"]))
     shown = panels_of(rows)
     parts: list[dict[str, object]] = []
     for panel in shown:
         for facet in facets:
             here = where(seen, "facet", facet)
             trunks = rows[is_trunk & rows["model"].isin(here["model"])]
-            parts += rows_of_panel(here, panel, curve, channels.axes, facet)
+            points = rows_of_panel(here, panel, curve, channels.axes, facet)
+            parts += points
+            asked = [f";{panel.suite};" in suites for suites in planned["suites"]]
+            lacking = where(planned[asked], "facet", facet)
+            parts += _missing(lacking, points, curve, channels.axes)
             if curve.has_blind:
                 blind = replace(panel, suite=f"{panel.suite}{BLIND}")
                 parts += rows_of_panel(here, blind, curve, channels.axes, facet)
@@ -67,21 +80,47 @@ def curve_frame(rows: pd.DataFrame, axes: Sequence[str], curve: Curve) -> Frame:
     return Frame(data=data, channels=channels, panels=shown)
 
 
-def _with_facets(rows: pd.DataFrame, curve: Curve) -> pd.DataFrame:
-    """Add a `facet` column: the arm, and the value of the facet's column where the arm varies it.
+def _varying_arms(cells: pd.DataFrame, curve: Curve) -> set[str]:
+    """Return the arms that plan a model at one place of the axis under two of the facet's values.
 
-    An arm varies it if some model was measured at one place of the axis under two values; a value
-    that changes along the axis (the re-warmed last point) stays on its line.
+    A value that changes along the axis (the re-warmed last point) does not make facets.
     """
-    if curve.facet is None or rows.empty:
+    if curve.facet is None:
+        return set()
+    places = cells.groupby(["arm", "model", "seed", curve.axis], dropna=False)[curve.facet]
+    varied = places.nunique()
+    return {str(key[0]) for key in varied[varied > 1].index}
+
+
+def _with_facets(rows: pd.DataFrame, curve: Curve, varied: set[str]) -> pd.DataFrame:
+    """Add a `facet` column: the arm, and the facet's value where the arm varies it."""
+    if curve.facet is None:
         return rows.assign(facet="")
-    parts: list[pd.DataFrame] = []
-    for arm, own in rows.groupby("arm", sort=False):
-        places = own.groupby(["model", "seed", curve.axis], dropna=False)[curve.facet]
-        is_varied = bool((places.nunique() > 1).any())
-        values = own[curve.facet].astype("str")
-        parts.append(own.assign(facet=f"{arm}: " + values if is_varied else str(arm)))
-    return pd.concat(parts, ignore_index=True)
+    facets = [
+        f"{arm}: {value}" if arm in varied else str(arm)
+        for arm, value in zip(rows["arm"], rows[curve.facet], strict=True)
+    ]
+    return rows.assign(facet=facets)
+
+
+def _missing(
+    planned: pd.DataFrame,
+    points: Sequence[dict[str, object]],
+    curve: Curve,
+    lines: Sequence[str],
+) -> list[dict[str, object]]:
+    """Return a row without a value for each planned place of a measured line that has no point."""
+    first = {(point["model"], point["line"]): point for point in reversed(points)}
+    known = {(point["model"], point["line"], point[curve.axis]) for point in points}
+    gaps: list[dict[str, object]] = []
+    names = list(dict.fromkeys(["model", *lines, curve.axis]))
+    for record in planned[names].drop_duplicates().to_dict("records"):
+        place = {str(name): value for name, value in record.items()}
+        line = (place["model"], words_of(place, lines))
+        if line in first and (*line, place[curve.axis]) not in known:
+            shared = {name: first[line][name] for name in _SHARED}
+            gaps.append({**shared, **place, "kind": "missing"})
+    return gaps
 
 
 def _with_rows(rows: pd.DataFrame, channels: Channels) -> pd.DataFrame:

@@ -50,7 +50,7 @@ def key_of(data: pd.DataFrame, channels: Channels, axis: str) -> Key:
         channels: which columns they stand for.
         axis: column on the x axis.
     """
-    seen = data[(data["kind"] != "published") & (data["line"] != TRUNK_LINE)]
+    seen = data[data["kind"].isin(["mean", "run"]) & (data["line"] != TRUNK_LINE)]
     order = "params" if channels.colour == "model" else channels.colour
     colours = list(dict.fromkeys(seen.sort_values(order, kind="stable")[channels.colour]))
     if channels.colour == "model":
@@ -76,7 +76,7 @@ def draw_panel(axes: Axes, data: pd.DataFrame, key: Key, curve: Curve) -> None:
         key: what colours and line styles stand for.
         curve: what is on the x axis.
     """
-    if data.empty:
+    if data.empty or not data["kind"].isin(["mean"]).any():
         text_panel(axes, "nothing measured yet")
         return
     ours = data[data["kind"] != "published"]
@@ -138,7 +138,7 @@ def _line(
     axes: Axes, group: pd.DataFrame, x: str, look: tuple[str, str, Dash], alpha: float
 ) -> None:
     colour, marker, style = look
-    means = group[group["kind"] == "mean"].sort_values(x)
+    means = group[group["kind"].isin(["mean", "missing"])].sort_values(x)
     singles = group[group["kind"] == "run"]
     axes.plot(singles[x], singles["value"], marker, ms=3, color=colour, alpha=0.3, mew=0)
     axes.errorbar(

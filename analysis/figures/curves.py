@@ -23,7 +23,7 @@ def draw_curve(study: StudyResults, curve: Curve) -> Drawn:
     suites = [panel.suite for panel in AVERAGES]
     suites += [f"{suite}{BLIND}" for suite in suites if curve.has_blind]
     missing = missing_lines(study, study.missing(arms, suites))
-    frame = curve_frame(study.table.rows(arms), study.table.axes, curve)
+    frame = curve_frame(study.table.rows(arms), _planned(study, arms), study.table.axes, curve)
     data, columns = frame.data, frame.panels
     if data.empty or not (data["line"] != TRUNK_LINE).any():
         raise RecordError(
@@ -55,6 +55,18 @@ def draw_curve(study: StudyResults, curve: Curve) -> Drawn:
     )
 
 
+def _planned(study: StudyResults, arms: Sequence[str]) -> pd.DataFrame:
+    """Return the models planned in some arms, arm by arm, with the suites planned for each."""
+    suites: dict[str, str] = {}
+    for run in study.runs:
+        if run.stage == "evaluate":
+            for subject in run.needs:
+                suites[subject] = f"{suites.get(subject, ';')}{run.text('suite')};"
+    cells = study.table.cells
+    own = pd.concat([where(cells, "arm", arm) for arm in arms]) if arms else cells.iloc[:0]
+    return own.assign(suites=[suites.get(subject, "") for subject in own["run_id"]])
+
+
 def _caption(data: pd.DataFrame, arms: Sequence[str]) -> str:
     methods = data.loc[data["kind"] == "mean", "interval"].tolist()
     published = (
@@ -62,7 +74,8 @@ def _caption(data: pd.DataFrame, arms: Sequence[str]) -> str:
     )
     return (
         f"Arms: {', '.join(arms)}. Stable score: mean over the suite's benchmarks of the score "
-        f"above chance. Lines join means; faint points are single models.{_blind_words(data)} "
+        "above chance. Lines join means, and break where a planned point is missing; faint points "
+        f"are single models.{_blind_words(data)} "
         f"{interval_words(methods)}{published}"
     )
 

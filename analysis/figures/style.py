@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A7A00")
@@ -72,16 +72,28 @@ def legend(axes: Axes, fontsize: float = 7) -> None:
     axes.legend(fontsize=fontsize, framealpha=0.75, edgecolor="none", borderpad=0.2)
 
 
-def legend_beside(figure: Figure, handles: Sequence[Line2D]) -> None:
-    """Put one legend for all panels to the right of them, in a margin made for it."""
+def legend_beside(
+    figure: Figure, handles: Sequence[Artist], labels: Sequence[str] | None = None
+) -> None:
+    """Put one legend for all panels to the right of them, in a margin made for it.
+
+    Args:
+        figure: with its panels.
+        handles: entries.
+        labels: their words; None for what each calls itself.
+    """
     if not handles:
         return
     width = float(figure.get_size_inches()[0]) + LEGEND_INCHES
     figure.set_figwidth(width)
     figure.legend(
-        handles=list(handles), loc="outside right upper", fontsize=8, frameon=False,
+        list(handles),
+        list(labels or [str(handle.get_label()) for handle in handles]),
+        loc="outside right upper",
+        fontsize=8,
+        frameon=False,
         handlelength=3.2,
-    )  # fmt: skip
+    )
 
 
 def text_panel(axes: Axes, words: str) -> None:

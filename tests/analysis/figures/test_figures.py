@@ -15,6 +15,7 @@ from analysis.study import StudyResults, open_study
 from orchestrator.store.layout import StudyFolder
 
 Build = Callable[..., StudyFolder]
+TITLE = "Vision (timing: inherited)"
 LACKING = "small, at 80%, images 10%, inherited, 2 epochs, vision, seed 0"
 
 
@@ -93,6 +94,18 @@ def test_a_missing_cell_is_named_with_its_reason(lacking: StudyFolder) -> None:
     vision = drawn.data[(drawn.data["suite"] == "vision") & (drawn.data["kind"] == "mean")]
     inherited = vision[vision["facet"].str.contains("inherited")]
     assert 0.8 not in set(inherited["cooldown_point"])  # absent, not zero
+
+
+def test_a_line_breaks_where_a_planned_point_is_missing(lacking: StudyFolder) -> None:
+    drawn = figure_4.draw(open_study(lacking))
+    missing = drawn.data[drawn.data["kind"] == "missing"]
+    assert missing[["suite", "facet", "cooldown_point"]].values.tolist() == [
+        ["vision", "timing: inherited", 0.8]
+    ]
+    assert missing["value"].isna().all()
+    axes = next(a for a in drawn.figure.axes if a.get_title(loc="left") == TITLE)
+    heights = np.asarray(axes.containers[0][0].get_ydata(), dtype=np.float64)
+    assert np.isnan(heights).tolist() == [False, False, False, True, False]
 
 
 def test_a_single_seed_has_the_error_of_its_questions(lacking: StudyFolder) -> None:
