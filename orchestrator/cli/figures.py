@@ -20,9 +20,10 @@ def figures(
         bool, typer.Option("--json", help="one JSON object per figure or table")
     ] = False,
 ) -> None:
-    """Draw the study's figures (PNG, PDF, CSV) and write its tables (CSV, Markdown, LaTeX).
+    """Draw the study's figures as PNG and PDF, each with its numbers in a CSV beside it.
 
-    Each names the planned runs that it lacks. Example: sweep figures sweeps/demo.yaml
+    Its tables come as CSV, Markdown and LaTeX. Each names the planned runs that it lacks.
+    Example: sweep figures sweeps/demo.yaml
     """
     folder = StudyFolder(root / load_study(study).name)
     for name, reason, files, missing in _made(folder):
