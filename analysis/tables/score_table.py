@@ -134,11 +134,12 @@ def interval_note(rows: Sequence[Row]) -> str:
 
 
 class Lookup:
-    """Finds what was measured of models, and what is missing; remembers the noise floors."""
+    """Finds what was measured of models, and what is missing; remembers what it looked for."""
 
     def __init__(self, study: StudyResults) -> None:
         self._study = study
         self._noise: dict[Measured, NoiseFloor | None] = {}
+        self._measured: dict[Measured, pd.DataFrame] = {}
         self._evaluations: dict[str, list[str]] = {}
         for run in study.runs:
             if run.stage == "evaluate":
@@ -154,9 +155,11 @@ class Lookup:
 
     def rows(self, subjects: Sequence[str], measure: Measured) -> pd.DataFrame:
         """Return the measured rows of a metric of some models."""
-        results = self._study.table.results
-        own = results[results["subject"].isin(list(subjects))]
-        return scores(own, measure.suite, measure.benchmark, measure.metric)
+        if measure not in self._measured:
+            named = (measure.suite, measure.benchmark, measure.metric)
+            self._measured[measure] = scores(self._study.table.results, *named)
+        own = self._measured[measure]
+        return own[own["subject"].isin(list(subjects))]
 
     def entry(self, subjects: Sequence[str], measure: Measured) -> Entry:
         """Average a metric over models that differ in their seed alone."""
