@@ -131,14 +131,16 @@ def _with_rows(rows: pd.DataFrame, channels: Channels) -> pd.DataFrame:
         return rows.assign(facet_place=places)
     names = list(channels.row)
     values = rows[names].drop_duplicates().sort_values(names)
-    own = {tuple(row): i for i, row in enumerate(values.itertuples(index=False, name=None))}
-    keys = list(rows[names].itertuples(index=False, name=None))
-    words = [words_of(first, names) for _, first in rows[names].iterrows()]
+    own = {
+        _key(row.tolist()): (place, words_of(row, names))
+        for place, (_, row) in enumerate(values.iterrows())
+    }
+    found = [own[_key(row)] for row in rows[names].itertuples(index=False, name=None)]
     facets = [
-        f"{facet}: {more}" if facet else more
-        for facet, more in zip(rows["facet"], words, strict=True)
+        f"{facet}: {words}" if facet else words
+        for facet, (_, words) in zip(rows["facet"], found, strict=True)
     ]
-    places = places * len(own) + [own[tuple(key)] for key in keys]
+    places = places * len(own) + [place for place, _ in found]
     return rows.assign(facet=facets, facet_place=places)
 
 
@@ -185,9 +187,13 @@ def grouped(rows: pd.DataFrame, keys: Sequence[str]) -> list[list[Point]]:
     groups: dict[tuple[object, ...], list[Point]] = {}
     for record in rows[names].to_dict("records"):
         point = {str(name): value for name, value in record.items()}
-        key = tuple(None if pd.isna(point[name]) else point[name] for name in keys)
-        groups.setdefault(key, []).append(point)
+        groups.setdefault(_key([point[name] for name in keys]), []).append(point)
     return list(groups.values())
+
+
+def _key(values: Sequence[Any]) -> tuple[object, ...]:
+    """Return values that can be compared: absent ones are equal."""
+    return tuple(None if pd.isna(value) else value for value in values)
 
 
 def points_of(group: Sequence[Point], shared: dict[str, object]) -> list[dict[str, object]]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.figures import controls, figure_3, figure_4, figure_5, scaling
+from analysis.figures import controls, figure_3, figure_4, figure_5, figure_8, scaling
 from analysis.figures.all import draw_study
 from analysis.figures.drawn import Drawn, NotDrawn
 from analysis.figures.save import save
@@ -148,3 +148,26 @@ def test_trunk_scores_stand_beside_those_of_models_that_see(build_study: Build) 
     trunk = data[data["line"] == "text-only trunk"]
     assert set(trunk["suite"]) == {"text"}
     assert set(trunk["facet"]) == {"timing: equal_peak", "timing: inherited"}
+
+
+def test_models_without_a_value_of_the_rows_axis_share_a_row_of_panels(build_study: Build) -> None:
+    folder = build_study(models=("small",), seeds=(0,), arms=("epochs",))
+    for path in (folder.tables / "cells.csv", folder.tables / "results.parquet"):
+        is_csv = path.suffix == ".csv"
+        frame = pd.read_csv(path) if is_csv else pd.read_parquet(path)
+        name = "run_id" if is_csv else "subject"
+        kinds = {"keep": (0.2, 0.4, 0.6, 0.8, 1.0), "soup": (None, "uniform")}
+        copies = [
+            frame.assign(
+                **{name: frame[name] + f"-{keep}-{soup}"},
+                **({} if is_csv else {"run_id": frame["run_id"] + f"-{keep}-{soup}"}),
+                keep=keep,
+                soup=soup,
+            )
+            for keep in kinds["keep"]
+            for soup in kinds["soup"]
+        ]
+        whole = pd.concat(copies)
+        whole.to_csv(path, index=False) if is_csv else whole.to_parquet(path)
+    data = figure_8.draw(open_study(folder)).data
+    assert list(dict.fromkeys(data["facet"])) == ["uniform", "none"]
