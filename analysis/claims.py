@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import pandas as pd
 
-from analysis.figures.curves import SCORE
+from analysis.figures.curve import SCORE
 
 Rows = pd.DataFrame
 Choose = Callable[[Rows], "pd.Series[bool]"]
@@ -64,6 +64,11 @@ def at(**values: Sequence[str] | Sequence[float]) -> Choose:
 def with_images(rows: Rows) -> "pd.Series[bool]":
     """Choose rows of models from scratch that saw images in pre-training."""
     return (rows["image_ratio"] > 0) & (rows["cooldown_point"] == 0)
+
+
+def with_instructions(rows: Rows) -> "pd.Series[bool]":
+    """Choose rows of models whose pre-training images were instructions in part."""
+    return rows["instruction_ratio"] > 0
 
 
 _TIMING = "images added at 80 % are about 2 points above a fully pre-trained model"
@@ -147,6 +152,17 @@ CONTRASTS = (
         right=at(image_ratio=[0.0], cooldown_point=[0.0]),
         direction=Direction.BELOW,
         paper="from scratch, image data hurts text",
+    ),
+    Contrast(
+        name="instructions_vision",
+        statement="Vision: instruction data among the images of pre-training minus none",
+        figure="figure_7",
+        suites=("vision",),
+        axes=("instruction_ratio",),
+        left=with_instructions,
+        right=at(instruction_ratio=[0.0]),
+        direction=Direction.BELOW,
+        paper="instruction data inside image-text pre-training hurts vision",
     ),
     Contrast(
         name="epochs_vision",

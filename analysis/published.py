@@ -13,6 +13,11 @@ TABLES = (2, 3, 4, 5, 6, 7)
 COLUMNS = ("unit", "value", "table", "row", "source")
 """Columns of every file, after the quantities."""
 
+_PLACES = ("cooldown_point", "image_ratio", "epochs")
+_SAME_PLACE = 1e-9
+_RULE = "inherited"
+"""Of every published point: none of them starts at 100 %."""
+
 SAME_SIZE = 0.1
 """A model whose params differ by less than this share counts as the published one: our rule."""
 
@@ -36,34 +41,65 @@ def published_table(number: int, folder: Path = FOLDER) -> pd.DataFrame:
     return frame
 
 
-def beside_figure_5(rows: pd.DataFrame, folder: Path = FOLDER) -> pd.DataFrame | None:
-    """Return table 4's VQAv2 scores as points of figure 5, if the study measured such models.
+def beside_curve(rows: pd.DataFrame, axis: str, folder: Path = FOLDER) -> pd.DataFrame | None:
+    """Return the paper's VQAv2 scores that belong beside a curve; None if none does.
 
-    Comparable are models of 79 M parameters with a frozen tower, branching at 80 % with three
-    epochs of fine-tuning, on VQAv2. None if the study has none.
+    A published model belongs there if the study measured VQAv2 of models of its size and rule of
+    the learning rate that agree with it in all of cooldown point, image ratio and epochs that is
+    not on the axis.
 
     Args:
-        rows: results of the arms that feed figure 5.
+        rows: results that are drawn.
+        axis: what is on its x axis.
         folder: where the published tables lie.
     """
     names = rows["benchmark"].str.lower().str.replace(r"[_-]", "", regex=True)
-    sized = (rows[["params", "params_total"]] / 79e6 - 1).abs().min(axis=1) < SAME_SIZE
-    same = (names == "vqav2") & sized & (rows["cooldown_point"] == 0.8) & (rows["epochs"] == 3)
-    if not same.any():
+    measured = rows[(names == "vqav2") & (rows["suite"] == "vision")]
+    points = vqa_v2_points(folder)
+    others = [name for name in _PLACES if name != axis]
+    if axis not in _PLACES:
         return None
-    table = published_table(4, folder)
-    table = table[table["frozen"] == "yes"]
+    kept = [_has_like(measured, point, others) for _, point in points.iterrows()]
+    return points[kept].reset_index(drop=True) if any(kept) else None
+
+
+def vqa_v2_points(folder: Path = FOLDER) -> pd.DataFrame:
+    """Return VQAv2 of tables 4 (frozen encoder) and 7 as points, scores as fractions.
+
+    That table 7 is of the 1.4 B model is what `sweeps/paper.yaml` takes it for.
+
+    Raises:
+        RecordError: if a table cannot be read.
+    """
+    table_4 = published_table(4, folder)
+    table_4 = table_4[table_4["frozen"] == "yes"].assign(params=79e6, size="79M")
+    table_7 = published_table(7, folder).assign(params=1.4e9, size="1.4B")
+    both = pd.concat([table_4, table_7], ignore_index=True)
+    lines = [
+        f"published (table {number}, {size})"
+        for number, size in zip(both["table"], both["size"], strict=True)
+    ]
     return pd.DataFrame(
         {
             "panel": "VQAv2",
             "suite": "vision",
             "benchmark": "VQAv2",
-            "facet": "",
-            "model": "79M",
-            "params": 79e6,
-            "line": "published (table 4, 79M)",
+            "model": both["size"],
+            "params": both["params"],
+            "line": lines,
             "kind": "published",
-            "image_ratio": table["image_ratio"],
-            "value": table["value"] / 100,
+            **{name: both[name].astype("float64") for name in _PLACES},
+            "value": both["value"] / 100,
+            "source": both["source"],
+            "place": both["row"],
         }
     )
+
+
+def _has_like(measured: pd.DataFrame, point: "pd.Series[float]", others: list[str]) -> bool:
+    measured = measured[measured["learning_rate_rule"] == _RULE]
+    near = (measured[["params", "params_total"]] / point["params"] - 1).abs().min(axis=1)
+    same = near < SAME_SIZE
+    for name in others:
+        same &= (measured[name] - point[name]).abs() < _SAME_PLACE
+    return bool(same.any())

@@ -59,6 +59,8 @@ class StudyResults:
     """The whole of `plan.json`."""
     runs: tuple[PlanRun, ...]
     """Every planned run, parents first."""
+    by_name: Mapping[str, PlanRun]
+    """The same by their names."""
     table: Table
     """What was measured."""
 
@@ -68,7 +70,7 @@ class StudyResults:
 
     def run(self, run_id: str) -> PlanRun | None:
         """Return a planned run by its name."""
-        return next((run for run in self.runs if run.run_id == run_id), None)
+        return self.by_name.get(run_id)
 
     def is_done(self, run: PlanRun) -> bool:
         """Return whether a run left its marker."""
@@ -116,13 +118,15 @@ def open_study(folder: StudyFolder) -> StudyResults:
     """
     plan = read_json(folder.plan_json)
     try:
+        runs = tuple(_run(item, i) for i, item in enumerate(_list(plan.get("runs"), "runs")))
         return StudyResults(
             folder=folder,
             name=decode(str, plan.get("study"), "study"),
             about=decode(str, plan.get("about"), "about"),
             feeds=_feeds(plan.get("feeds")),
             plan=plan,
-            runs=tuple(_run(item, i) for i, item in enumerate(_list(plan.get("runs"), "runs"))),
+            runs=runs,
+            by_name={run.run_id: run for run in runs},
             table=load_table(folder),
         )
     except ConfigError as error:

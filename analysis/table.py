@@ -37,7 +37,9 @@ COLUMNS = (
 )
 """Columns that every results table has."""
 
-AXES = ("cooldown_point", "image_ratio", "epochs", "learning_rate_rule", "seed")
+AXES = (
+    "cooldown_point", "image_ratio", "instruction_ratio", "epochs", "learning_rate_rule", "seed",
+)  # fmt: skip
 """Axes that the figures read; a table of a study without one of them has it empty."""
 
 CELL_COLUMNS = ("arm", "run_id", "stage")
@@ -46,7 +48,8 @@ CELL_COLUMNS = ("arm", "run_id", "stage")
 _LABEL_KEYS = ("arm", "run_id", "stage")
 _NUMBERS = (
     "params", "params_total", "tokens", "text_tokens", "image_tokens", "flops", "value", "n",
-    "stderr", "baseline", "device_hours", "cooldown_point", "image_ratio", "epochs", "seed",
+    "stderr", "baseline", "device_hours", "cooldown_point", "image_ratio", "instruction_ratio",
+    "epochs", "seed",
 )  # fmt: skip
 
 
@@ -76,7 +79,8 @@ class Table:
         labels = [name for name in self.axes if cells[name].notna().any()]
         kept = cells[["arm", "run_id", "stage", *labels]]
         kept = kept.rename(columns={"run_id": "subject", "stage": "subject_stage"})
-        own = self.results.drop(columns=[name for name in labels if name in self.results])
+        own = self.results[self.results["subject"].isin(kept["subject"])]
+        own = own.drop(columns=[name for name in labels if name in own])
         return own.merge(kept, on="subject", how="inner").reset_index(drop=True)
 
     def rows(self, arms: tuple[str, ...]) -> pd.DataFrame:

@@ -3,12 +3,15 @@
 from collections.abc import Callable
 
 from analysis.figures import (
+    appendix_g,
     controls,
     figure_3,
     figure_4,
     figure_5,
     figure_6,
+    figure_7,
     figure_8,
+    figure_9,
     scaling,
 )
 from analysis.figures.drawn import Drawn, NotDrawn
@@ -19,7 +22,18 @@ from orchestrator.store.layout import StudyFolder
 
 MODULES: dict[str, Callable[[StudyResults], Drawn]] = {
     module.NAME: module.draw
-    for module in (figure_3, figure_4, figure_5, figure_6, figure_8, scaling, controls)
+    for module in (
+        figure_3,
+        figure_4,
+        figure_5,
+        figure_6,
+        figure_7,
+        figure_8,
+        figure_9,
+        appendix_g,
+        scaling,
+        controls,
+    )
 }
 """What draws each figure, by its name in a study's `feeds`."""
 
@@ -43,7 +57,12 @@ def draw_all(folder: StudyFolder) -> tuple[Drawn | NotDrawn, ...]:
 
 def draw_study(study: StudyResults) -> tuple[Drawn | NotDrawn, ...]:
     """Draw every figure that the study's arms feed, and save none."""
-    return tuple(_draw(study, name) for name in sorted(study.feeds))
+    return tuple(_draw(study, name) for name in sorted(study.feeds) if not is_table(name))
+
+
+def is_table(name: str) -> bool:
+    """Return whether a name in a study's `feeds` is a table's, which analysis/tables makes."""
+    return name.startswith("table_")
 
 
 def _draw(study: StudyResults, name: str) -> Drawn | NotDrawn:

@@ -5,7 +5,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.figures.drawn import Drawn, missing_lines
-from analysis.figures.style import COLOURS, error_lengths, finish, interval_words, legend, panels
+from analysis.figures.style import (
+    COLOURS,
+    error_lengths,
+    finish,
+    interval_words,
+    legend_beside,
+    panels,
+)
 from analysis.intervals import mean_over
 from analysis.study import StudyResults, where
 from orchestrator.errors import RecordError
@@ -41,7 +48,7 @@ def draw(study: StudyResults) -> Drawn:
     for axes, model in zip(grid[0], models, strict=True):
         _panel(axes, where(data, "model", model))
         axes.set_title(model, fontsize=9, loc="left")
-    legend(grid[0, 0])
+    legend_beside(figure, *grid[0, 0].get_legend_handles_labels())
     finish(figure, TITLE, missing)
     return Drawn(
         name=NAME,

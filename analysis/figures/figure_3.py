@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
 from analysis.figures.drawn import Drawn
-from analysis.figures.style import COLOURS, GREY, finish, panels
+from analysis.figures.style import COLOURS, GREY, finish, legend_beside, panels
 from analysis.study import PlanRun, StudyResults, where
 from orchestrator.errors import RecordError
 from orchestrator.store.files import read_json
@@ -49,7 +49,7 @@ def draw(study: StudyResults) -> Drawn:
     for axes, model in zip(grid[0], models, strict=True):
         _panel(axes, where(data, "model", model), points)
         axes.set_title(model, fontsize=9, loc="left")
-    _legend(grid[0, -1], data, points)
+    legend_beside(figure, _handles(data, points))
     missing = tuple(f"{run.title} ({study.reason_missing(run)})" for run in silent)
     finish(figure, TITLE, missing)
     return Drawn(
@@ -82,11 +82,14 @@ def _frame(study: StudyResults, runs: list[PlanRun]) -> pd.DataFrame:
 
 
 def _rows(study: StudyResults, run: PlanRun) -> Iterator[dict[str, object]]:
+    logged = list(_logged(study, run))
+    if not logged:
+        return  # it is named as missing; a run that was never launched has no config on disk
     is_trunk = run.stage == "text_pretrain"
     begin = 0.0 if is_trunk else _branch_start(study, run)
     point, rule = run.number("cooldown_point"), run.text("learning_rate_rule")
     code = ";".join(study.codes([run.run_id]))
-    for position, rate in _logged(study, run):
+    for position, rate in logged:
         yield {
             "model": run.text("model") or "",
             "line": TRUNK if is_trunk else f"from {point or 0:.0%}",
@@ -141,7 +144,7 @@ def _panel(axes: Axes, data: pd.DataFrame, points: list[str]) -> None:
     axes.set_ylabel("learning rate", fontsize=8)
 
 
-def _legend(axes: Axes, data: pd.DataFrame, points: list[str]) -> None:
+def _handles(data: pd.DataFrame, points: list[str]) -> list[Line2D]:
     """Explain colours (branch points) and line styles (rules) apart from each other."""
     handles = [Line2D([], [], color=GREY, linewidth=2.2, label=TRUNK)]
     handles += [Line2D([], [], color=_colour(points, point), label=point) for point in points]
@@ -157,7 +160,7 @@ def _legend(axes: Axes, data: pd.DataFrame, points: list[str]) -> None:
         )
         for rule in rules
     ]
-    axes.legend(handles=handles, fontsize=7, framealpha=0.75, edgecolor="none", borderpad=0.2)
+    return handles
 
 
 def _colour(points: list[str], point: str) -> str:

@@ -1,6 +1,7 @@
 """Figure 4: when to add images."""
 
-from analysis.figures.curves import Curve, draw_curve
+from analysis.figures.curve import Curve
+from analysis.figures.curves import draw_curve
 from analysis.figures.drawn import Drawn
 from analysis.study import StudyResults
 
@@ -12,6 +13,7 @@ CURVE = Curve(
     label="share of the text budget seen before images (%)",
     is_share=True,
     facet="learning_rate_rule",
+    has_blind=True,
 )
 
 

@@ -1,8 +1,8 @@
 """Figure 5: how much image data late in text pre-training."""
 
-from analysis.figures.curves import Curve, draw_curve
+from analysis.figures.curve import Curve
+from analysis.figures.curves import draw_curve
 from analysis.figures.drawn import Drawn
-from analysis.published import beside_figure_5
 from analysis.study import StudyResults
 
 NAME = "figure_5"
@@ -21,5 +21,4 @@ def draw(study: StudyResults) -> Drawn:
     Raises:
         RecordError: if nothing of its arms has been measured.
     """
-    published = beside_figure_5(study.table.rows(study.arms_of(NAME)))
-    return draw_curve(study, CURVE, published)
+    return draw_curve(study, CURVE)

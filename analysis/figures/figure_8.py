@@ -1,6 +1,7 @@
 """Figure 8: how long to fine-tune."""
 
-from analysis.figures.curves import Curve, draw_curve
+from analysis.figures.curve import Curve
+from analysis.figures.curves import draw_curve
 from analysis.figures.drawn import Drawn
 from analysis.study import StudyResults
 

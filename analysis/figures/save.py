@@ -22,12 +22,12 @@ def save(drawn: Drawn, folder: Path) -> tuple[Path, Path, Path]:
         Paths of the PNG, the PDF and the CSV.
     """
     png, pdf, csv = (folder / f"{drawn.name}.{kind}" for kind in ("png", "pdf", "csv"))
+    # The canvases are asked themselves: `savefig` would draw everything once more before each.
     with replacing(png) as temporary, temporary.open("wb") as file:
-        FigureCanvasAgg(drawn.figure)
-        drawn.figure.savefig(file, format="png", dpi=PNG_DOTS_PER_INCH)
+        drawn.figure.set_dpi(PNG_DOTS_PER_INCH)
+        FigureCanvasAgg(drawn.figure).print_png(file)
     with replacing(pdf) as temporary, temporary.open("wb") as file:
         drawn.figure.set_layout_engine("none")  # keep what the PNG's layout found
-        FigureCanvasPdf(drawn.figure)
-        drawn.figure.savefig(file, format="pdf", metadata={"CreationDate": None})
+        FigureCanvasPdf(drawn.figure).print_pdf(file, metadata={"CreationDate": None})
     write_text(csv, drawn.data.to_csv(index=False))
     return png, pdf, csv

@@ -4,9 +4,10 @@ Works on `Figure` objects alone; nothing of matplotlib's global state is read or
 """
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -16,7 +17,16 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Okabe and Ito's palette (jfly.uni-koeln.de/color), without its yellow, which white swallows."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 """One for each colour, so that colour is never the only difference."""
-LINES = ("-", "--", ":", "-.")
+Dash = Literal["-", "-."] | tuple[float, tuple[float, ...]]
+"""A line style as matplotlib takes it."""
+LINES: tuple[Dash, ...] = (
+    "-",
+    (0, (5, 2)),
+    (0, (1, 1)),
+    (0, (5, 1, 1, 1)),
+    (0, (9, 3)),
+    (0, (1, 4)),
+)
 """Line styles for what colour does not show."""
 GREY = "#5A5A5A"
 """For what is not a model of the study: baselines, notes, published values."""
@@ -25,6 +35,8 @@ PANEL_INCHES = (4.1, 3.1)
 """Width and height of one panel."""
 TITLE_INCHES = 6.8
 """Least width of a figure: the longest title."""
+LEGEND_INCHES = 1.6
+"""Width of the margin for a legend beside the panels."""
 _NAMED = 3
 
 
@@ -58,6 +70,30 @@ def finish(figure: Figure, title: str, missing: Sequence[str]) -> None:
 def legend(axes: Axes, fontsize: float = 7) -> None:
     """Add a legend that stays readable above lines."""
     axes.legend(fontsize=fontsize, framealpha=0.75, edgecolor="none", borderpad=0.2)
+
+
+def legend_beside(
+    figure: Figure, handles: Sequence[Artist], labels: Sequence[str] | None = None
+) -> None:
+    """Put one legend for all panels to the right of them, in a margin made for it.
+
+    Args:
+        figure: with its panels.
+        handles: entries.
+        labels: their words; None for what each calls itself.
+    """
+    if not handles:
+        return
+    width = float(figure.get_size_inches()[0]) + LEGEND_INCHES
+    figure.set_figwidth(width)
+    figure.legend(
+        list(handles),
+        list(labels or [str(handle.get_label()) for handle in handles]),
+        loc="outside right upper",
+        fontsize=8,
+        frameon=False,
+        handlelength=3.2,
+    )
 
 
 def text_panel(axes: Axes, words: str) -> None:

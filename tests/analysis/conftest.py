@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from orchestrator.store.layout import StudyFolder
+from tests.analysis.made_results import made_study, small_paper
 
 LAW = {"E": 0.4, "A": 40.0, "B": 300.0, "alpha": 0.35, "beta": 0.4}
 """L(N, D) of the synthetic trunks."""
@@ -295,3 +297,15 @@ def build_study(tmp_path_factory: pytest.TempPathFactory) -> BuildStudy:
 def study_folder(build_study: BuildStudy) -> StudyFolder:
     """The folder of the default world; read-only by convention."""
     return build_study()
+
+
+@pytest.fixture(scope="session")
+def paper_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The paper's study with few models in each arm."""
+    return small_paper(tmp_path_factory.mktemp("studies"))
+
+
+@pytest.fixture(scope="session")
+def paper_folder(paper_file: Path, tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
+    """Made-up results of that study, every run done; read-only by convention."""
+    return made_study(paper_file, tmp_path_factory.mktemp("paper"))

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from analysis.published import COLUMNS, TABLES, beside_figure_5, published_table
+from analysis.published import COLUMNS, TABLES, beside_curve, published_table
 from orchestrator.errors import RecordError
 
 
@@ -57,19 +57,41 @@ def test_an_unknown_table_is_refused() -> None:
 
 def measured(**changes: object) -> pd.DataFrame:
     row = {
-        "benchmark": "vqav2",
-        "params": 79e6,
-        "params_total": 130e6,
+        "suite": "vision",
+        "benchmark": "vqa-v2",
+        "params": 27e6,
+        "params_total": 79e6,
         "cooldown_point": 0.8,
+        "image_ratio": 0.1,
         "epochs": 3.0,
+        "learning_rate_rule": "inherited",
     }
     return pd.DataFrame([{**row, **changes}])
 
 
 def test_published_values_stand_beside_comparable_models_alone() -> None:
-    beside = beside_figure_5(measured())
+    beside = beside_curve(measured(), "image_ratio")
     assert beside is not None
-    assert beside["value"].tolist() == [0.5871, 0.6022, 0.6085]
+    assert beside["value"].tolist() == pytest.approx([0.5871, 0.6022, 0.6085])
+    assert set(beside["kind"]) == {"published"}
     assert beside["line"].str.contains("published").all()
-    for other in ({"benchmark": "colour"}, {"params": 3e5, "params_total": 4e5}, {"epochs": 2.0}):
-        assert beside_figure_5(measured(**other)) is None
+    for other in (
+        {"benchmark": "colour"},
+        {"suite": "vision_blind"},
+        {"params": 3e5, "params_total": 4e5},
+        {"epochs": 2.0},
+        {"learning_rate_rule": "equal_peak"},
+    ):
+        assert beside_curve(measured(**other), "image_ratio") is None
+
+
+def test_each_seed_of_table_7_stands_beside_the_epochs_of_its_ratio() -> None:
+    large = {"params": 1.23e9, "params_total": 1.44e9, "cooldown_point": 0.2, "image_ratio": 0.05}
+    beside = beside_curve(measured(**large), "epochs")
+    assert beside is not None
+    assert sorted(beside["value"]) == pytest.approx([0.7536, 0.7539, 0.7639, 0.7647])
+    assert set(beside["epochs"]) == {1.0, 2.0}
+
+
+def test_nothing_published_stands_on_an_axis_that_it_has_no_place_on() -> None:
+    assert beside_curve(measured(), "instruction_ratio") is None

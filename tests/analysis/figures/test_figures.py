@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.figures import controls, figure_3, figure_4, figure_5, scaling
-from analysis.figures.all import MODULES, draw_study
+from analysis.figures import controls, figure_3, figure_4, figure_5, figure_8, scaling
+from analysis.figures.all import draw_study
 from analysis.figures.drawn import Drawn, NotDrawn
 from analysis.figures.save import save
 from analysis.fit.losses import trunk_losses
@@ -15,6 +15,7 @@ from analysis.study import StudyResults, open_study
 from orchestrator.store.layout import StudyFolder
 
 Build = Callable[..., StudyFolder]
+TITLE = "Vision (timing: inherited)"
 LACKING = "small, at 80%, images 10%, inherited, 2 epochs, vision, seed 0"
 
 
@@ -95,6 +96,18 @@ def test_a_missing_cell_is_named_with_its_reason(lacking: StudyFolder) -> None:
     assert 0.8 not in set(inherited["cooldown_point"])  # absent, not zero
 
 
+def test_a_line_breaks_where_a_planned_point_is_missing(lacking: StudyFolder) -> None:
+    drawn = figure_4.draw(open_study(lacking))
+    missing = drawn.data[drawn.data["kind"] == "missing"]
+    assert missing[["suite", "facet", "cooldown_point"]].values.tolist() == [
+        ["vision", "timing: inherited", 0.8]
+    ]
+    assert missing["value"].isna().all()
+    axes = next(a for a in drawn.figure.axes if a.get_title(loc="left") == TITLE)
+    heights = np.asarray(axes.containers[0][0].get_ydata(), dtype=np.float64)
+    assert np.isnan(heights).tolist() == [False, False, False, True, False]
+
+
 def test_a_single_seed_has_the_error_of_its_questions(lacking: StudyFolder) -> None:
     drawn = figure_4.draw(open_study(lacking))
     assert set(drawn.data["interval"].dropna()) == {"standard error over questions, one run"}
@@ -103,7 +116,7 @@ def test_a_single_seed_has_the_error_of_its_questions(lacking: StudyFolder) -> N
 
 def test_what_cannot_be_drawn_is_said_and_stops_no_other(lacking: StudyFolder) -> None:
     drawn = {item.name: item for item in draw_study(open_study(lacking))}
-    assert set(drawn) == set(MODULES)
+    assert set(drawn) == set(open_study(lacking).feeds)
     missing = drawn["figure_6"]
     assert isinstance(missing, NotDrawn)
     assert "ratio_from_scratch" in missing.reason
@@ -135,3 +148,26 @@ def test_trunk_scores_stand_beside_those_of_models_that_see(build_study: Build) 
     trunk = data[data["line"] == "text-only trunk"]
     assert set(trunk["suite"]) == {"text"}
     assert set(trunk["facet"]) == {"timing: equal_peak", "timing: inherited"}
+
+
+def test_models_without_a_value_of_the_rows_axis_share_a_row_of_panels(build_study: Build) -> None:
+    folder = build_study(models=("small",), seeds=(0,), arms=("epochs",))
+    for path in (folder.tables / "cells.csv", folder.tables / "results.parquet"):
+        is_csv = path.suffix == ".csv"
+        frame = pd.read_csv(path) if is_csv else pd.read_parquet(path)
+        name = "run_id" if is_csv else "subject"
+        kinds = {"keep": (0.2, 0.4, 0.6, 0.8, 1.0), "soup": (None, "uniform")}
+        copies = [
+            frame.assign(
+                **{name: frame[name] + f"-{keep}-{soup}"},
+                **({} if is_csv else {"run_id": frame["run_id"] + f"-{keep}-{soup}"}),
+                keep=keep,
+                soup=soup,
+            )
+            for keep in kinds["keep"]
+            for soup in kinds["soup"]
+        ]
+        whole = pd.concat(copies)
+        whole.to_csv(path, index=False) if is_csv else whole.to_parquet(path)
+    data = figure_8.draw(open_study(folder)).data
+    assert list(dict.fromkeys(data["facet"])) == ["uniform", "none"]
