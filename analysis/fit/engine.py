@@ -59,6 +59,7 @@ def fit(
             ran to the edge of its range.
     """
     _check_count(law, points)
+    _check_values(law, points)
     problem = Problem(law, points, estimator)
     optimum = find_optimum(problem, points)
     made = None
@@ -195,6 +196,24 @@ def _check_count(law: Law, points: Points) -> None:
             f"{len(points)} points for the {len(law.parameters)} parameters of the {law.name}",
             where=f"{len(points.dropped)} further points were left out",
             mend=f"measure at least {needed} points, or fit a law with fewer parameters",
+        )
+
+
+def _check_values(law: Law, points: Points) -> None:
+    if float(np.ptp(points.observed)) == 0:
+        raise FitError(
+            f"all {len(points)} observations are {points.observed[0]:g}",
+            where=f"points of the {law.name}",
+            mend="look at where they come from: nothing that is measured is constant",
+        )
+    with np.errstate(divide="ignore"):
+        finite = np.isfinite(law.features(points.inputs)).all(axis=(1, 2))
+    if not finite.all():
+        label = points.labels[int((~finite).argmax())]
+        raise FitError(
+            f"an input is 0, of which the {law.name} takes the logarithm",
+            where=f"{label} and {int((~finite).sum()) - 1} further points",
+            mend="leave such points out, or fit a law that allows them",
         )
 
 

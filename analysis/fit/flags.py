@@ -66,6 +66,8 @@ def _of_points(law: Law, points: Points) -> list[Flag]:
 def _of_rays(law: Law, points: Points) -> list[Flag]:
     """Flag pairs of inputs of which one is a power of the other at every point."""
     found: list[Flag] = []
+    if points.inputs.min() <= 0:
+        return []  # a law of shares or epochs, which is no power of them
     logs = np.log(points.inputs)
     for one, other in combinations(range(len(law.inputs)), 2):
         spread = logs[:, [one, other]] - logs[:, [one, other]].mean(axis=0)
@@ -89,7 +91,7 @@ def _of_values(law: Law, values: dict[str, float], points: Points) -> list[Flag]
         detail = f"E is {values['E']:.3g}, the lowest observation {lowest:.3g}"
         found.append(Flag(kind=Warn.NO_OFFSET, detail=detail))
     for name in law.exponents:
-        if values[name] <= 0:
+        if values[name] <= 0 and not law.may_rise:
             found.append(Flag(kind=Warn.WRONG_SIGN, detail=f"{name} is {values[name]:.3g}"))
     return found
 

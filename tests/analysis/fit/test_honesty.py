@@ -1,5 +1,7 @@
 """A fit says what it hangs on, how far it reaches and what its points cannot tell."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from analysis.fit.backtest import Backtest, grow, hold_out_each
 from analysis.fit.bootstrap import Bootstrap
 from analysis.fit.engine import fit
 from analysis.fit.estimator import LEAST_SQUARES
+from analysis.fit.flags import flags
 from analysis.fit.points import Points, clean_points
 from analysis.fit.record import Fit, Warn
 from analysis.fit.sensitivity import by_estimator, influences
@@ -99,10 +102,19 @@ def test_the_outlier_is_the_most_influential_point() -> None:
 
 
 def test_an_exponent_that_nothing_moves_is_flagged() -> None:
+    points = grid()
+    made = fitted(points)
+    theta = np.array([item.value for item in made.parameters])
+    stuck = replace(made.certificate, at_start=("beta",))
+    found = flags(CHINCHILLA, points, theta, stuck, None)
+    assert [flag.detail for flag in found] == ["beta did not move from its start"]
+
+
+def test_observations_that_never_change_are_refused() -> None:
     x = np.geomspace(1e15, 1e20, 10)
     points = clean_points(x[:, None], np.full(10, 2.0), [str(i) for i in range(10)])
-    made = fit(power_law("flops"), points, np.random.default_rng(0))
-    assert {Warn.AT_BOUND, Warn.AT_START} <= {flag.kind for flag in made.flags}
+    with pytest.raises(FitError, match="all 10 observations are 2"):
+        fit(power_law("flops"), points, np.random.default_rng(0))
 
 
 def test_squares_hang_on_an_outlier_and_deviations_do_not() -> None:
