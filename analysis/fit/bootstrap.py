@@ -120,7 +120,7 @@ def refit(problem: Problem, optima: Array, weights: Array, observed: Array | Non
         return np.empty((0, optima.shape[1]))
     own = None if observed is None else np.tile(observed[enough], (len(optima), 1))
     starts = np.repeat(optima, len(fitted), axis=0)  # (optima * R, M)
-    minima = descend(problem, starts, np.tile(fitted, (len(optima), 1)), own)
+    minima = descend(problem, starts, np.tile(fitted, (len(optima), 1)), own, is_near=True)
     value = np.where(minima.converged, minima.value, np.inf).reshape(len(optima), len(fitted))
     best = value.argmin(axis=0)
     good = np.isfinite(value.min(axis=0))

@@ -18,7 +18,12 @@ _BATCH_VALUES = 4_000_000
 
 
 def descend(
-    problem: Problem, starts: Array, weights: Array, observed: Array | None = None
+    problem: Problem,
+    starts: Array,
+    weights: Array,
+    observed: Array | None = None,
+    *,
+    is_near: bool = False,
 ) -> Minima:
     """Minimise from each start.
 
@@ -28,6 +33,8 @@ def descend(
         weights: how often each point counts, (B, n).
         observed: observations of each descent in the problem's units, (B, n); None for the points'
             own in all of them.
+        is_near: whether the starts lie near their optima, so that the first, wider losses can be
+            left out (but for least absolute deviations, whose own loss has no curvature).
     """
     n, terms, exponents = problem.features.shape
     batch = max(1, _BATCH_VALUES // (n * terms * (terms + exponents)))
@@ -37,6 +44,7 @@ def descend(
             starts[first : first + batch],
             weights[first : first + batch],
             None if observed is None else observed[first : first + batch],
+            is_near=is_near,
         )
         for first in range(0, len(starts), batch)
     ]
@@ -49,10 +57,20 @@ def descend(
     )
 
 
-def _descend(problem: Problem, starts: Array, weights: Array, observed: Array | None) -> Minima:
+def _descend(
+    problem: Problem,
+    starts: Array,
+    weights: Array,
+    observed: Array | None,
+    *,
+    is_near: bool,
+) -> Minima:
     theta = starts
+    widths = problem.estimator.widths()
+    if is_near and problem.estimator.loss is not Loss.ABSOLUTE:
+        widths = widths[-1:]
     minima: Minima | None = None
-    for width in problem.estimator.widths():
+    for width in widths:
 
         def expand(theta: Array, rows: NDArray[np.int64], width: float = width) -> Expansion:
             own = None if observed is None else observed[rows]

@@ -20,6 +20,9 @@ STARTS = 8
 SAME_OPTIMUM = 1e-6
 """Objectives that differ by less than this share are one optimum."""
 
+SEARCHED_POINTS = 600
+"""With more points, optima are searched for among so many of them."""
+
 RIVAL = 1.5
 """Local optima up to this multiple of the best objective are tried again in each resample."""
 
@@ -106,7 +109,7 @@ def find_optimum(problem: Problem, points: Points) -> Optimum:
     Raises:
         FitError: if no start converged, or if an exponent ran to the edge of its range.
     """
-    starts = screened_starts(problem, STARTS)
+    starts, searched = _starts(problem, points)
     minima = descend(problem, starts, np.ones((len(starts), len(points))))
     if not minima.converged.any():
         raise FitError(
@@ -128,8 +131,8 @@ def find_optimum(problem: Problem, points: Points) -> Optimum:
         certificate=Certificate(
             objective=_objective(problem, theta[:1]),
             converged=True,
-            starts=len(starts),
-            agreeing=int(is_same.sum()),
+            starts=searched,
+            agreeing=searched - len(starts) + int(is_same.sum()),
             gap=gap,
             gradient_norm=float(minima.gradient[order[0]]),
             decrement=float(minima.decrement[order[0]]),
@@ -138,6 +141,24 @@ def find_optimum(problem: Problem, points: Points) -> Optimum:
             at_start=_at_start(problem, starts[order[0]], theta[0]),
         ),
     )
+
+
+def _starts(problem: Problem, points: Points) -> tuple[Array, int]:
+    """Return starts, and how many were searched for them.
+
+    Of many points a part is searched first, with all starts; what differs among its optima is then
+    refined on all of them.
+    """
+    part = points.thinned(SEARCHED_POINTS)
+    if len(part) == len(points):
+        starts = screened_starts(problem, STARTS)
+        return starts, len(starts)
+    smaller = Problem(problem.law, part, problem.estimator)
+    starts = screened_starts(smaller, STARTS)
+    minima = descend(smaller, starts, np.ones((len(starts), len(part))))
+    order = np.argsort(np.where(minima.converged, minima.value, np.inf))
+    found = minima.theta[order[_different(minima.value[order])]]
+    return problem.scaled(smaller.natural(found)), len(starts)
 
 
 def _different(values: Array) -> list[int]:

@@ -60,6 +60,20 @@ class Points:
     def __len__(self) -> int:
         return len(self.observed)
 
+    def thinned(self, most: int) -> Self:
+        """Return at most so many points, evenly over the order of their observations."""
+        if len(self) <= most:
+            return self
+        order = np.argsort(self.observed, kind="stable")
+        places = np.linspace(0, len(self) - 1, most).astype(np.int64)
+        chosen: NDArray[np.int64] = np.sort(order[places])
+        rows: list[int] = chosen.tolist()
+        return type(self)(
+            inputs=self.inputs[chosen],
+            observed=self.observed[chosen],
+            labels=tuple(self.labels[i] for i in rows),
+        )
+
     def subset(self, keep: NDArray[np.bool_], reason: str) -> Self:
         """Return the points where `keep` is true; the others are recorded as dropped."""
         left = [

@@ -72,11 +72,22 @@ class Problem:
         shift = np.exp(exponents @ self.centre.T)  # (B, P)
         return np.concatenate([self.unit * coefficients * shift, exponents], axis=1)
 
+    def scaled(self, parameters: Array) -> Array:
+        """Return parameters (B, M) of the law's own units in the problem's; undoes `natural`."""
+        coefficients, exponents = parameters[:, : self.terms], parameters[:, self.terms :]
+        shift = np.exp(exponents @ self.centre.T)  # (B, P)
+        return np.concatenate([coefficients / (self.unit * shift), exponents], axis=1)
+
     def basis(self, exponents: Array) -> Array:
         """Return the signed terms for coefficients of 1: (B, Q) -> (B, n, P)."""
-        decay = np.einsum("npq,bq->bnp", self.features, exponents)
+        n, terms, count = self.features.shape
+        growth = (-exponents) @ self.features.reshape(n * terms, count).T  # (B, n * P)
         # Bounded so that a wild step gives a bad value and not an overflow.
-        return self.signs * np.exp(np.clip(-decay, -100.0, 100.0))
+        np.clip(growth, -100.0, 100.0, out=growth)
+        np.exp(growth, out=growth)
+        basis = growth.reshape(len(exponents), n, terms)
+        basis *= self.signs
+        return basis
 
     def predicted(self, theta: Array) -> Array:
         """Return the law in scaled units, (B, n)."""
