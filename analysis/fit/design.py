@@ -69,7 +69,7 @@ def expected_half_width(
         FitError: if the runs do not determine the law.
     """
     rows = _rows(law, parameters, inputs)
-    covariance = np.linalg.inv(_information(law, rows))
+    covariance = np.asarray(np.linalg.inv(_information(law, rows)), dtype=np.float64)
     return _half_width(covariance, _gradient(parameters, quantity), noise, level)
 
 
@@ -141,7 +141,7 @@ def additions(  # noqa: PLR0913  (what is known, what is asked for, and what cou
         FitError: if the runs there are do not determine the law.
     """
     information = _information(law, _rows(law, parameters, inputs))
-    covariance: Array = np.linalg.inv(information)
+    covariance = np.asarray(np.linalg.inv(information), dtype=np.float64)
     gradient = _gradient(parameters, quantity)
     rows = _rows(law, parameters, candidates.inputs)  # (candidates, M)
     chosen: list[Addition] = []

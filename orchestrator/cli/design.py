@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from orchestrator.cli import quantities
 from orchestrator.errors import FitError
 from orchestrator.plan.lineage import from_scratch
@@ -36,7 +34,7 @@ def trunks_of(plan: Plan) -> list[Trunk]:
     """
     totals = from_scratch(plan.runs)
     trained = [run for run in plan.runs if run.stage is Stage.TEXT_PRETRAIN]
-    own = [run for run in trained if SCALING_ARM in run.arms] or trained
+    own = [run for run in trained if any(cell.arm == SCALING_ARM for cell in run.cells)] or trained
     if not own:
         raise FitError(
             "no run trains on text alone", plan.study, "add an arm with `stages: [text_pretrain]`"
@@ -51,8 +49,8 @@ def trunks_of(plan: Plan) -> list[Trunk]:
     ]
 
 
-def show_expected(plan: Plan) -> None:
-    """Print how wide the intervals of L(N, D) will be once a study has run.
+def expected_lines(plan: Plan) -> list[str]:
+    """Say how wide the intervals of L(N, D) will be once a study has run.
 
     Raises:
         FitError: if its trunks determine no such law.
@@ -65,10 +63,10 @@ def show_expected(plan: Plan) -> None:
     trunks = trunks_of(plan)
     inputs = np.array([trunk[:2] for trunk in trunks])
     theta = np.array(ASSUMED)
-    typer.echo(
+    lines = [
         f"then fit: {len(trunks)} losses, L(N, D) assumed as published (arXiv:2404.10102), "
         f"noise of a run assumed {ASSUMED_NOISE:.1%}; 90 % intervals:"
-    )
+    ]
     for name in ("E", "alpha", "beta", "a"):
         of = quantity_of(CHINCHILLA, name)
         expected = expected_half_width(
@@ -81,13 +79,14 @@ def show_expected(plan: Plan) -> None:
                 CHINCHILLA, theta, inputs, of, rng, noise=ASSUMED_NOISE, level=LEVEL
             )
         except FitError:
-            typer.echo(f"{words}; a tenth of simulated studies or more allow no fit")
+            lines.append(f"{words}; a tenth of simulated studies or more allow no fit")
         else:
-            typer.echo(f"{words}, +-{simulated:.2g} in simulated studies")
+            lines.append(f"{words}, +-{simulated:.2g} in simulated studies")
+    return lines
 
 
-def show_additions(plan: Plan, made: "Fit", quantity: str) -> None:
-    """Print which further trunks narrow a quantity's interval most for their hours.
+def addition_lines(plan: Plan, made: "Fit", quantity: str) -> list[str]:
+    """Say which further trunks narrow a quantity's interval most for their hours.
 
     Raises:
         FitError: if the law has no such quantity.
@@ -103,15 +102,15 @@ def show_additions(plan: Plan, made: "Fit", quantity: str) -> None:
     noise = made.residuals.rms
     now = expected_half_width(made.law, theta, inputs, of, noise=noise, level=LEVEL)
     found = additions(made.law, theta, inputs, of, _candidates(trunks), noise=noise)
-    typer.echo(
-        f"{quantity} = {float(of(theta)):.4g}, +-{now:.2g} now (90 %, by the delta method, noise of "
-        f"a run {noise:.2%}). Best next runs, one after the other, for their device hours:"
-    )
-    for item in found:
-        typer.echo(
+    return [
+        f"{quantity} = {float(of(theta)):.4g}, +-{now:.2g} now (90 %, by the delta method, noise "
+        f"of a run {noise:.2%}). Best next runs, one after the other, for their device hours:",
+        *(
             f"  {item.label}: {quantities.hours(item.hours)}, then +-{item.half_width:.2g} "
             f"({item.narrowing_per_hour:.2%} narrower for each hour)"
-        )
+            for item in found
+        ),
+    ]
 
 
 def _candidates(trunks: list[Trunk]) -> "Candidates":

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator.errors import ConfigError
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.study_file import load_study
 from orchestrator.store.study_plan import load_plan
@@ -37,8 +38,12 @@ def fit(
     import numpy as np
 
     from analysis.fit.study import LOSS_OF_PARAMS_AND_TOKENS, fit_study
-    from orchestrator.cli.design import show_additions
+    from orchestrator.cli.design import addition_lines
 
+    if design is not None and as_json:
+        raise ConfigError(
+            "--design speaks to people", "sweep fit --json", "leave one of the two out"
+        )
     folder = StudyFolder(root / load_study(study).name)
     fits = fit_study(folder, np.random.default_rng(seed))
     for item in fits:
@@ -53,7 +58,8 @@ def fit(
         if asked.fit is None:
             assert asked.refusal is not None, "a fit that was not made was refused"
             raise asked.refusal
-        show_additions(load_plan(study, results=root), asked.fit, design)
+        lines = addition_lines(load_plan(study, results=root), asked.fit, design)
+        typer.echo("\n".join(lines))
 
 
 def _print(item: "StudyFit") -> None:

@@ -95,9 +95,9 @@ def plan(  # noqa: PLR0913  (Typer declares an option by an argument)
         missing = missing_data(planned, data or results / "data")
         show(Console(), planned, seen, missing, done)
     if then_fit:
-        from orchestrator.cli.design import show_expected  # here: it loads scipy
+        from orchestrator.cli.design import expected_lines
 
-        show_expected(planned)
+        typer.echo("\n".join(expected_lines(planned)), err=not wants_tables)
     if graph or gantt or grid:
         from orchestrator.cli.plan_pictures import Pictures, draw  # here: it loads the launcher
 
