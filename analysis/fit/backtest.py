@@ -84,3 +84,45 @@ def hold_out(
         largest_error=float(np.abs(error).max()),
         bias=float(error.mean()),
     )
+
+
+def hold_out_each(
+    law: Law, points: Points, scale: Array, *, name: str, estimator: Estimator = HUBER
+) -> tuple[Backtest | FitError, ...]:
+    """Leave each value of a scale out in turn; one that leaves no fit is the refusal.
+
+    Args:
+        law: what to fit.
+        points: n of them.
+        scale: of each point, (n,), above 0.
+        name: of the scale, for the record.
+        estimator: what to minimise.
+    """
+    return tuple(
+        _or_refusal(law, points, scale != value, scale, f"{name} = {value:.4g}", estimator)
+        for value in np.unique(scale)
+    )
+
+
+def grow(
+    law: Law, points: Points, scale: Array, *, name: str, estimator: Estimator = HUBER
+) -> tuple[Backtest | FitError, ...]:
+    """Fit up to each value of a scale, least first, and predict all that lies above it."""
+    return tuple(
+        _or_refusal(law, points, scale <= value, scale, f"{name} > {value:.4g}", estimator)
+        for value in np.unique(scale)[:-1]
+    )
+
+
+def _or_refusal(
+    law: Law,
+    points: Points,
+    kept: NDArray[np.bool_],
+    scale: Array,
+    words: str,
+    estimator: Estimator,
+) -> Backtest | FitError:
+    try:
+        return hold_out(law, points, kept, scale, held_out=words, estimator=estimator)
+    except FitError as error:
+        return error.within(f"held out: {words}")

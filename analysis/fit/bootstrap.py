@@ -1,15 +1,29 @@
 """Refit resampled points, all replicates at once. Randomness comes in as a generator."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
 from analysis.fit.descent import descend
+from analysis.fit.estimator import Residual
+from analysis.fit.interval import Ends
 from analysis.fit.points import Points
 from analysis.fit.problem import Problem
 from analysis.fit.record import IntervalMethod
 from analysis.laws.law import Array
 from orchestrator.spec.checks import check_at_least, check_share
+
+
+class Resample(StrEnum):
+    """What is drawn anew in a replicate."""
+
+    PAIRS = "pairs"
+    """Whole points, or whole clusters of points: asks nothing of the noise."""
+    RESIDUALS = "residuals"
+    """Residuals, put back on the fitted curve: keeps the design, asks for equal noise everywhere.
+    With clusters, the residuals of each keep their size and change sign together (wild bootstrap,
+    Cameron, Gelbach and Miller 2008, doi:10.1162/rest.90.3.414)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +37,11 @@ class Bootstrap:
     replicates: int = 1000
     """Resamples. At least 100."""
     level: float = 0.9
-    """Coverage of the percentile intervals, in [0, 1]."""
+    """Coverage of the intervals, in [0, 1]."""
+    resample: Resample = Resample.PAIRS
+    """What is drawn anew."""
+    ends: Ends = Ends.PERCENTILE
+    """How an interval is read from the replicates."""
 
     def __post_init__(self) -> None:
         check_at_least("replicates", self.replicates, 100)
@@ -38,6 +56,8 @@ class Replicates:
     """In the law's units, (replicates that could be fitted, M)."""
     method: IntervalMethod
     """How they were made."""
+    jackknife: Array
+    """Fits without each point or cluster in turn, (left out, M); empty unless BCa asks for it."""
 
 
 def bootstrap(
@@ -59,25 +79,53 @@ def bootstrap(
         how: replicates and level.
         rng: where the resamples come from.
     """
-    weights = resample_weights(points, how.replicates, rng)  # (R, n)
+    observed: Array | None = None
+    if how.resample is Resample.RESIDUALS:
+        weights = np.ones((how.replicates, len(points)))
+        observed = resample_observed(problem, points, optima[0], how.replicates, rng)
+    else:
+        weights = resample_weights(points, how.replicates, rng)  # (R, n)
+    chosen = refit(problem, optima, weights, observed)
+    left_out = np.empty((0, optima.shape[1]))
+    if how.ends is Ends.BCA:
+        left_out = refit(problem, optima, leave_out_weights(points))
+    return Replicates(
+        parameters=problem.natural(chosen),
+        method=IntervalMethod(
+            method=_words(points, how),
+            level=how.level,
+            replicates=len(chosen),
+            failed=how.replicates - len(chosen),
+            ends=how.ends,
+        ),
+        jackknife=problem.natural(left_out),
+    )
+
+
+def refit(problem: Problem, optima: Array, weights: Array, observed: Array | None = None) -> Array:
+    """Fit R resamples from every optimum of the full data and keep each one's best.
+
+    Args:
+        problem: the fit to repeat.
+        optima: where to start, (optima, M).
+        weights: how often each point counts, (R, n).
+        observed: observations in the problem's units, (R, n); None for the points' own.
+
+    Returns:
+        Parameters in the problem's units of those that could be fitted, (at most R, M).
+    """
     enough = (weights > 0).sum(axis=1) >= optima.shape[1]
     fitted = weights[enough]
+    if not len(fitted):
+        return np.empty((0, optima.shape[1]))
+    own = None if observed is None else np.tile(observed[enough], (len(optima), 1))
     starts = np.repeat(optima, len(fitted), axis=0)  # (optima * R, M)
-    minima = descend(problem, starts, np.tile(fitted, (len(optima), 1)))
+    minima = descend(problem, starts, np.tile(fitted, (len(optima), 1)), own, is_near=True)
     value = np.where(minima.converged, minima.value, np.inf).reshape(len(optima), len(fitted))
     best = value.argmin(axis=0)
     good = np.isfinite(value.min(axis=0))
     theta = minima.theta.reshape(len(optima), len(fitted), -1)
-    chosen = theta[best, np.arange(len(fitted))][good]
-    return Replicates(
-        parameters=problem.natural(chosen),
-        method=IntervalMethod(
-            method=_words(points),
-            level=how.level,
-            replicates=len(chosen),
-            failed=how.replicates - len(chosen),
-        ),
-    )
+    return theta[best, np.arange(len(fitted))][good]
 
 
 def resample_weights(points: Points, replicates: int, rng: np.random.Generator) -> Array:
@@ -92,8 +140,49 @@ def resample_weights(points: Points, replicates: int, rng: np.random.Generator) 
     return drawn[:, member].astype(np.float64)
 
 
-def _words(points: Points) -> str:
+def leave_out_weights(points: Points) -> Array:
+    """Return the weights of resamples without one point, or one cluster, each: (left out, n)."""
     if points.clusters is None:
-        return f"percentile bootstrap of {len(points)} points"
+        return 1.0 - np.eye(len(points))
+    _, member = np.unique(np.asarray(points.clusters), return_inverse=True)
+    left_out = np.arange(int(member.max()) + 1)[:, None] == member  # (clusters, n)
+    return 1.0 - left_out.astype(np.float64)
+
+
+def resample_observed(
+    problem: Problem, points: Points, theta: Array, replicates: int, rng: np.random.Generator
+) -> Array:
+    """Put resampled residuals on the fitted curve.
+
+    Residuals are widened by sqrt(n / (n - M)), since a fit follows its own noise.
+
+    Args:
+        problem: the fit.
+        points: its points.
+        theta: its optimum in the problem's units, (M,).
+        replicates: R, how many.
+        rng: where the draws come from.
+
+    Returns:
+        Observations in the problem's units, (R, n).
+    """
+    n = len(points)
+    predicted = problem.predicted(theta[None])[0]  # (n,)
+    is_log = problem.estimator.residual is Residual.LOG
+    noise = np.log(problem.observed / predicted) if is_log else problem.observed - predicted
+    noise = noise * np.sqrt(n / max(1, n - len(theta)))
+    if points.clusters is None:
+        drawn = rng.choice(noise - noise.mean(), size=(replicates, n))
+    else:
+        _, member = np.unique(np.asarray(points.clusters), return_inverse=True)
+        signs = rng.choice([-1.0, 1.0], size=(replicates, int(member.max()) + 1))
+        drawn = noise * signs[:, member]
+    return predicted * np.exp(drawn) if is_log else predicted + drawn
+
+
+def _words(points: Points, how: Bootstrap) -> str:
+    kind = "" if how.resample is Resample.PAIRS else " residual"
+    if points.clusters is None:
+        return f"{how.ends.value}{kind} bootstrap of {len(points)} points"
     clusters = len(set(points.clusters))
-    return f"percentile bootstrap of {clusters} clusters of {len(points)} points"
+    return f"{how.ends.value}{kind} bootstrap of {clusters} clusters of {len(points)} points"

@@ -17,18 +17,35 @@ _BATCH_VALUES = 4_000_000
 """Values of the largest array in one batch; 32 MB, so that a batch stays near the cache."""
 
 
-def descend(problem: Problem, starts: Array, weights: Array) -> Minima:
+def descend(
+    problem: Problem,
+    starts: Array,
+    weights: Array,
+    observed: Array | None = None,
+    *,
+    is_near: bool = False,
+) -> Minima:
     """Minimise from each start.
 
     Args:
         problem: the law and its points.
         starts: (B, M).
         weights: how often each point counts, (B, n).
+        observed: observations of each descent in the problem's units, (B, n); None for the points'
+            own in all of them.
+        is_near: whether the starts lie near their optima, so that the first, wider losses can be
+            left out (but for least absolute deviations, whose own loss has no curvature).
     """
     n, terms, exponents = problem.features.shape
     batch = max(1, _BATCH_VALUES // (n * terms * (terms + exponents)))
     parts = [
-        _descend(problem, starts[first : first + batch], weights[first : first + batch])
+        _descend(
+            problem,
+            starts[first : first + batch],
+            weights[first : first + batch],
+            None if observed is None else observed[first : first + batch],
+            is_near=is_near,
+        )
         for first in range(0, len(starts), batch)
     ]
     return Minima(
@@ -40,28 +57,39 @@ def descend(problem: Problem, starts: Array, weights: Array) -> Minima:
     )
 
 
-def _descend(problem: Problem, starts: Array, weights: Array) -> Minima:
+def _descend(
+    problem: Problem,
+    starts: Array,
+    weights: Array,
+    observed: Array | None,
+    *,
+    is_near: bool,
+) -> Minima:
     theta = starts
+    widths = problem.estimator.widths()
+    if is_near and problem.estimator.loss is not Loss.ABSOLUTE:
+        widths = widths[-1:]
     minima: Minima | None = None
-    for width in problem.estimator.widths():
+    for width in widths:
 
         def expand(theta: Array, rows: NDArray[np.int64], width: float = width) -> Expansion:
-            return problem.expand(theta, weights[rows], width)
+            own = None if observed is None else observed[rows]
+            return problem.expand(theta, weights[rows], width, own)
 
         minima = minimise(expand, theta.copy(), problem.lower, problem.upper)
         theta = minima.theta
     assert minima is not None  # an estimator has at least one width
     if problem.estimator.loss is Loss.ABSOLUTE:
-        return replace(minima, theta=_to_vertex(problem, minima.theta, weights))
+        return replace(minima, theta=_to_vertex(problem, minima.theta, weights, observed))
     return minima
 
 
-def _to_vertex(problem: Problem, theta: Array, weights: Array) -> Array:
+def _to_vertex(problem: Problem, theta: Array, weights: Array, observed: Array | None) -> Array:
     """Step to where the law goes through its M nearest points, if the objective falls by it.
 
     Least absolute deviations have their optimum at such a vertex; a smoothed loss stops near it.
     """
-    residuals = problem.residuals(theta)  # (B, n)
+    residuals = problem.residuals(theta, observed)  # (B, n)
     size = theta.shape[1]
     far = np.where(weights > 0, np.abs(residuals), np.inf)
     nearest = np.argsort(far, axis=1)[:, :size]  # (B, M)
@@ -70,5 +98,5 @@ def _to_vertex(problem: Problem, theta: Array, weights: Array) -> Array:
     step = -np.einsum("bmk,bk->bm", np.linalg.pinv(jacobian), left)
     trial = np.clip(theta + step, problem.lower, problem.upper)
     before = problem.estimator.objective(residuals, weights)
-    after = problem.estimator.objective(problem.residuals(trial), weights)
+    after = problem.estimator.objective(problem.residuals(trial, observed), weights)
     return np.where((after < before)[:, None], trial, theta)

@@ -1,6 +1,6 @@
 """Fit a law to points: many starts, a certified optimum, intervals, flags; or refuse."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -8,7 +8,6 @@ from analysis.fit.bootstrap import Bootstrap, Replicates, bootstrap
 from analysis.fit.descent import descend
 from analysis.fit.estimator import HUBER, Estimator
 from analysis.fit.flags import flags
-from analysis.fit.newton import Minima
 from analysis.fit.points import Points
 from analysis.fit.problem import Problem
 from analysis.fit.record import Certificate, Fit, Residuals, Value
@@ -21,8 +20,14 @@ STARTS = 8
 SAME_OPTIMUM = 1e-6
 """Objectives that differ by less than this share are one optimum."""
 
+SEARCHED_POINTS = 600
+"""With more points, optima are searched for among so many of them."""
+
 RIVAL = 1.5
 """Local optima up to this multiple of the best objective are tried again in each resample."""
+
+_SMALL_PART = 0.1
+"""Parts of a direction below this are not named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,6 +62,7 @@ def fit(
             ran to the edge of its range.
     """
     _check_count(law, points)
+    _check_values(law, points)
     problem = Problem(law, points, estimator)
     optimum = find_optimum(problem, points)
     made = None
@@ -64,19 +70,37 @@ def fit(
         made = bootstrap(problem, points, optimum.theta, intervals, rng)
         _check_replicates(law, made, intervals)
     parameters = problem.natural(optimum.theta[:1])[0]  # (M,)
-    return Fit(
+    none = np.empty((0, len(parameters)))
+    bare = Fit(
         law=law,
         estimator=estimator,
-        parameters=_values(dict(zip(law.parameters, parameters, strict=True)), law, made),
-        derived=_values(law.derived(parameters), law, made),
+        parameters=_values(dict(zip(law.parameters, parameters, strict=True))),
+        derived=_values(law.derived(parameters)),
         interval=None if made is None else made.method,
         used=points.labels,
         dropped=points.dropped,
         certificate=optimum.certificate,
         residuals=_summary(problem.residuals(optimum.theta[:1])[0], points),
         flags=flags(law, points, parameters, optimum.certificate, made),
-        replicates=np.empty((0, len(parameters))) if made is None else made.parameters,
+        fitted_range=tuple(
+            (float(column.min()), float(column.max())) for column in points.inputs.T
+        ),
+        replicates=none if made is None else made.parameters,
+        jackknife=none if made is None else made.jackknife,
     )
+    return bare if made is None else _with_intervals(bare)
+
+
+def _with_intervals(bare: Fit) -> Fit:
+    parameters = [
+        bare.quantity(name, lambda theta, i=i: theta[..., i])
+        for i, name in enumerate(bare.law.parameters)
+    ]
+    derived = [
+        bare.quantity(item.name, lambda theta, name=item.name: bare.law.derived(theta)[name])
+        for item in bare.derived
+    ]
+    return replace(bare, parameters=tuple(parameters), derived=tuple(derived))
 
 
 def find_optimum(problem: Problem, points: Points) -> Optimum:
@@ -85,7 +109,7 @@ def find_optimum(problem: Problem, points: Points) -> Optimum:
     Raises:
         FitError: if no start converged, or if an exponent ran to the edge of its range.
     """
-    starts = screened_starts(problem, STARTS)
+    starts, searched = _starts(problem, points)
     minima = descend(problem, starts, np.ones((len(starts), len(points))))
     if not minima.converged.any():
         raise FitError(
@@ -101,19 +125,40 @@ def find_optimum(problem: Problem, points: Points) -> Optimum:
     is_same = value <= value[0] * (1 + SAME_OPTIMUM) + 1e-20
     different = _different(value)
     gap = None if is_same.all() else float(value[~is_same][0] / max(value[0], 1e-300) - 1)
+    condition, direction = _condition(problem, theta[0])
     return Optimum(
         theta=theta[different],
         certificate=Certificate(
             objective=_objective(problem, theta[:1]),
             converged=True,
-            starts=len(starts),
-            agreeing=int(is_same.sum()),
+            starts=searched,
+            agreeing=searched - len(starts) + int(is_same.sum()),
             gap=gap,
             gradient_norm=float(minima.gradient[order[0]]),
             decrement=float(minima.decrement[order[0]]),
-            condition=_condition(problem, minima, int(order[0])),
+            condition=condition,
+            direction=direction,
+            at_start=_at_start(problem, starts[order[0]], theta[0]),
         ),
     )
+
+
+def _starts(problem: Problem, points: Points) -> tuple[Array, int]:
+    """Return starts, and how many were searched for them.
+
+    Of many points a part is searched first, with all starts; what differs among its optima is then
+    refined on all of them.
+    """
+    part = points.thinned(SEARCHED_POINTS)
+    if len(part) == len(points):
+        starts = screened_starts(problem, STARTS)
+        return starts, len(starts)
+    smaller = Problem(problem.law, part, problem.estimator)
+    starts = screened_starts(smaller, STARTS)
+    minima = descend(smaller, starts, np.ones((len(starts), len(part))))
+    order = np.argsort(np.where(minima.converged, minima.value, np.inf))
+    found = minima.theta[order[_different(minima.value[order])]]
+    return problem.scaled(smaller.natural(found)), len(starts)
 
 
 def _different(values: Array) -> list[int]:
@@ -131,15 +176,38 @@ def _objective(problem: Problem, theta: Array) -> float:
     return float(problem.estimator.objective(residuals, np.ones_like(residuals))[0])
 
 
-def _condition(problem: Problem, minima: Minima, best: int) -> float:
-    """Condition number over the parameters that are not at a bound."""
-    theta = minima.theta[best]
+def _condition(problem: Problem, theta: Array) -> tuple[float, tuple[tuple[str, float], ...]]:
+    """Return the condition over the parameters that are not at a bound, and the weakest direction.
+
+    A parameter without any effect is that direction by itself.
+    """
     free = (theta > problem.lower) & (theta < problem.upper)
+    names = [name for name, is_free in zip(problem.law.parameters, free, strict=True) if is_free]
     jacobian = problem.jacobian(theta[None])[0][:, free]  # (n, free)
     length = np.linalg.norm(jacobian, axis=0)
     if not (length > 0).all():
-        return float("inf")
-    return float(np.linalg.cond(jacobian / length))
+        return float("inf"), tuple(
+            (name, 1.0) for name, own in zip(names, length, strict=True) if own == 0
+        )
+    _, sizes, directions = np.linalg.svd(jacobian / length, full_matrices=False)
+    weakest: Array = directions[-1] * np.sign(directions[-1][np.abs(directions[-1]).argmax()])
+    order = np.argsort(-np.abs(weakest))
+    parts = tuple(
+        (names[int(i)], float(weakest[int(i)]))
+        for i in order.tolist()
+        if abs(weakest[int(i)]) > _SMALL_PART
+    )
+    condition = float(sizes[0] / sizes[-1]) if sizes[-1] > 0 else float("inf")
+    return condition, parts
+
+
+def _at_start(problem: Problem, start: Array, theta: Array) -> tuple[str, ...]:
+    """Return exponents that ended where they began, to the last bit but one."""
+    first, last = start[problem.terms :], theta[problem.terms :]
+    stayed = np.abs(last - first) <= 1e-12 * np.abs(first)
+    return tuple(
+        name for name, is_same in zip(problem.law.exponents, stayed, strict=True) if is_same
+    )
 
 
 def _check_count(law: Law, points: Points) -> None:
@@ -149,6 +217,24 @@ def _check_count(law: Law, points: Points) -> None:
             f"{len(points)} points for the {len(law.parameters)} parameters of the {law.name}",
             where=f"{len(points.dropped)} further points were left out",
             mend=f"measure at least {needed} points, or fit a law with fewer parameters",
+        )
+
+
+def _check_values(law: Law, points: Points) -> None:
+    if float(np.ptp(points.observed)) == 0:
+        raise FitError(
+            f"all {len(points)} observations are {points.observed[0]:g}",
+            where=f"points of the {law.name}",
+            mend="look at where they come from: nothing that is measured is constant",
+        )
+    with np.errstate(divide="ignore"):
+        finite = np.isfinite(law.features(points.inputs)).all(axis=(1, 2))
+    if not finite.all():
+        label = points.labels[int((~finite).argmax())]
+        raise FitError(
+            f"an input is 0, of which the {law.name} takes the logarithm",
+            where=f"{label} and {int((~finite).sum()) - 1} further points",
+            mend="leave such points out, or fit a law that allows them",
         )
 
 
@@ -172,19 +258,8 @@ def _check_replicates(law: Law, made: Replicates, asked: Bootstrap) -> None:
         )
 
 
-def _values(values: dict[str, Array], law: Law, made: Replicates | None) -> tuple[Value, ...]:
-    """Put intervals beside parameters or derived quantities."""
-    if made is None:
-        return tuple(Value(name=name, value=float(value)) for name, value in values.items())
-    names = law.parameters
-    drawn = {name: made.parameters[:, i] for i, name in enumerate(names)}
-    drawn |= law.derived(made.parameters)
-    tail = (1 - made.method.level) / 2
-    ends = {name: np.quantile(drawn[name], [tail, 1 - tail]) for name in values}
-    return tuple(
-        Value(name=name, value=float(value), low=float(ends[name][0]), high=float(ends[name][1]))
-        for name, value in values.items()
-    )
+def _values(values: dict[str, Array]) -> tuple[Value, ...]:
+    return tuple(Value(name=name, value=float(value)) for name, value in values.items())
 
 
 def _summary(residuals: Array, points: Points) -> Residuals:

@@ -1,5 +1,7 @@
 """What makes a fit doubtful, read from its points, optimum and replicates. Pure."""
 
+from itertools import combinations
+
 import numpy as np
 
 from analysis.fit.bootstrap import Replicates
@@ -15,6 +17,9 @@ LARGEST_CONDITION = 1e4
 """A larger condition number is flagged: rounding of a few digits in the data then decides."""
 CLOSE_OPTIMUM = 0.05
 """Another optimum within this share of the objective is flagged: our threshold."""
+NARROWEST_RAY = 0.02
+"""Spread across the line on which two inputs lie, in log units over their own spread, below which
+they are flagged: our threshold."""
 FAILED_SHARE = 0.05
 """A larger share of failed replicates is flagged: it bends a 90 % interval."""
 FEWEST_CLUSTERS = 8
@@ -55,6 +60,24 @@ def _of_points(law: Law, points: Points) -> list[Flag]:
         if len(np.unique(column)) == 1:
             detail = f"{name} is {column[0]:g} at every point"
             found.append(Flag(kind=Warn.ONE_SIZE, detail=detail))
+    return found + _of_rays(law, points)
+
+
+def _of_rays(law: Law, points: Points) -> list[Flag]:
+    """Flag pairs of inputs of which one is a power of the other at every point."""
+    found: list[Flag] = []
+    if points.inputs.min() <= 0:
+        return []  # a law of shares or epochs, which is no power of them
+    logs = np.log(points.inputs)
+    for one, other in combinations(range(len(law.inputs)), 2):
+        spread = logs[:, [one, other]] - logs[:, [one, other]].mean(axis=0)
+        own = spread.std(axis=0)
+        if own.min() == 0:
+            continue
+        across = np.linalg.svd(spread / own, compute_uv=False)[-1] / np.sqrt(len(points))
+        if across < NARROWEST_RAY:
+            detail = f"{law.inputs[other]} follows from {law.inputs[one]} at every point"
+            found.append(Flag(kind=Warn.ONE_RAY, detail=detail))
     return found
 
 
@@ -68,7 +91,7 @@ def _of_values(law: Law, values: dict[str, float], points: Points) -> list[Flag]
         detail = f"E is {values['E']:.3g}, the lowest observation {lowest:.3g}"
         found.append(Flag(kind=Warn.NO_OFFSET, detail=detail))
     for name in law.exponents:
-        if values[name] <= 0:
+        if values[name] <= 0 and not law.may_rise:
             found.append(Flag(kind=Warn.WRONG_SIGN, detail=f"{name} is {values[name]:.3g}"))
     return found
 
@@ -76,8 +99,11 @@ def _of_values(law: Law, values: dict[str, float], points: Points) -> list[Flag]
 def _of_optimum(certificate: Certificate) -> list[Flag]:
     found: list[Flag] = []
     if not certificate.condition < LARGEST_CONDITION:
-        detail = f"condition number {certificate.condition:.2g}"
+        parts = " ".join(f"{part:+.2f} {name}" for name, part in certificate.direction)
+        detail = f"condition number {certificate.condition:.2g}; all but free: {parts}"
         found.append(Flag(kind=Warn.ILL_CONDITIONED, detail=detail))
+    for name in certificate.at_start:
+        found.append(Flag(kind=Warn.AT_START, detail=f"{name} did not move from its start"))
     if certificate.gap is not None and certificate.gap < CLOSE_OPTIMUM:
         detail = f"another optimum lies {certificate.gap:.2%} above"
         found.append(Flag(kind=Warn.SEVERAL_OPTIMA, detail=detail))

@@ -23,7 +23,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Points:
-    """What was measured where: n points, all finite and above 0.
+    """What was measured where: n points, observations above 0 and inputs at least 0.
 
     Raises:
         FitError: if the lengths differ or a value is not positive and finite.
@@ -50,7 +50,7 @@ class Points:
                 "give one row of inputs, one value and one label for each point",
             )
         values = np.column_stack([self.inputs, self.observed])
-        if not (np.isfinite(values) & (values > 0)).all():
+        if not (np.isfinite(values).all() and (values >= 0).all() and (self.observed > 0).all()):
             raise FitError(
                 "a point is not a positive number",
                 "points",
@@ -59,6 +59,20 @@ class Points:
 
     def __len__(self) -> int:
         return len(self.observed)
+
+    def thinned(self, most: int) -> Self:
+        """Return at most so many points, evenly over the order of their observations."""
+        if len(self) <= most:
+            return self
+        order = np.argsort(self.observed, kind="stable")
+        places = np.linspace(0, len(self) - 1, most).astype(np.int64)
+        chosen: NDArray[np.int64] = np.sort(order[places])
+        rows: list[int] = chosen.tolist()
+        return type(self)(
+            inputs=self.inputs[chosen],
+            observed=self.observed[chosen],
+            labels=tuple(self.labels[i] for i in rows),
+        )
 
     def subset(self, keep: NDArray[np.bool_], reason: str) -> Self:
         """Return the points where `keep` is true; the others are recorded as dropped."""
@@ -81,6 +95,8 @@ def clean_points(
     observed: Array,
     labels: Sequence[str],
     clusters: Sequence[str] | None = None,
+    *,
+    is_zero_allowed: bool = False,
 ) -> Points:
     """Make points of what can be fitted; a value that is absent or not positive is left out.
 
@@ -89,10 +105,13 @@ def clean_points(
         observed: (n,); NaN where absent.
         labels: n names.
         clusters: n keys, or None.
+        is_zero_allowed: whether an input may be 0, as shares and epochs may.
     """
     values = np.column_stack([inputs, observed])
     absent = np.asarray(np.any(np.isnan(values), axis=1))
-    good = np.asarray(np.all(np.isfinite(values) & (values > 0), axis=1))
+    least = np.full(values.shape[1], 0.0 if is_zero_allowed else np.nextafter(0, 1))
+    least[-1] = np.nextafter(0, 1)
+    good = np.asarray(np.all(np.isfinite(values) & (values >= least), axis=1))
     reasons = np.where(absent, "a value is absent", "a value is not a positive finite number")
     return Points(
         inputs=inputs[good],

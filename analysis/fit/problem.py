@@ -35,13 +35,16 @@ class Expansion:
 class Problem:
     """A law, its points and an estimator, in scaled units."""
 
-    def __init__(self, law: Law, points: Points, estimator: Estimator) -> None:
+    def __init__(
+        self, law: Law, points: Points, estimator: Estimator, *, is_centred: bool = True
+    ) -> None:
         self.law = law
         self.estimator = estimator
         self.unit = float(np.exp(np.log(points.observed).mean()))
         self.observed = points.observed / self.unit  # (n,)
         features = law.features(points.inputs)  # (n, P, Q)
-        self.centre = features.mean(axis=0)  # (P, Q)
+        # Without centring a coefficient is the law's own, so that it can be held at a value.
+        self.centre = features.mean(axis=0) * is_centred  # (P, Q)
         self.features = features - self.centre
         n, terms, exponents = features.shape
         outer = self.features[:, :, :, None] * self.features[:, :, None, :]  # (n, P, Q, Q)
@@ -69,17 +72,36 @@ class Problem:
         shift = np.exp(exponents @ self.centre.T)  # (B, P)
         return np.concatenate([self.unit * coefficients * shift, exponents], axis=1)
 
+    def scaled(self, parameters: Array) -> Array:
+        """Return parameters (B, M) of the law's own units in the problem's; undoes `natural`."""
+        coefficients, exponents = parameters[:, : self.terms], parameters[:, self.terms :]
+        shift = np.exp(exponents @ self.centre.T)  # (B, P)
+        return np.concatenate([coefficients / (self.unit * shift), exponents], axis=1)
+
     def basis(self, exponents: Array) -> Array:
         """Return the signed terms for coefficients of 1: (B, Q) -> (B, n, P)."""
-        decay = np.einsum("npq,bq->bnp", self.features, exponents)
+        n, terms, count = self.features.shape
+        growth = (-exponents) @ self.features.reshape(n * terms, count).T  # (B, n * P)
         # Bounded so that a wild step gives a bad value and not an overflow.
-        return self.signs * np.exp(np.clip(-decay, -100.0, 100.0))
+        np.clip(growth, -100.0, 100.0, out=growth)
+        np.exp(growth, out=growth)
+        basis = growth.reshape(len(exponents), n, terms)
+        basis *= self.signs
+        return basis
 
-    def residuals(self, theta: Array) -> Array:
-        """Return the residuals in the estimator's space and the observations' unit, (B, n)."""
+    def predicted(self, theta: Array) -> Array:
+        """Return the law in scaled units, (B, n)."""
         coefficients, exponents = theta[:, : self.terms], theta[:, self.terms :]
-        predicted = np.einsum("bnp,bp->bn", self.basis(exponents), coefficients)
-        residuals = self._residuals(predicted)
+        return np.asarray(np.einsum("bnp,bp->bn", self.basis(exponents), coefficients))
+
+    def residuals(self, theta: Array, observed: Array | None = None) -> Array:
+        """Return the residuals in the estimator's space and the observations' unit, (B, n).
+
+        Args:
+            theta: parameters, (B, M).
+            observed: other observations in scaled units, (B, n); None for the points' own.
+        """
+        residuals = self._residuals(self.predicted(theta), observed)
         return residuals if self.estimator.residual is Residual.LOG else residuals * self.unit
 
     def jacobian(self, theta: Array) -> Array:
@@ -92,20 +114,23 @@ class Problem:
             return jacobian
         return jacobian / terms.sum(axis=2, keepdims=True)
 
-    def expand(self, theta: Array, weights: Array, width: float) -> Expansion:
+    def expand(
+        self, theta: Array, weights: Array, width: float, observed: Array | None = None
+    ) -> Expansion:
         """Expand the Huber objective of one width to second order.
 
         Args:
             theta: parameters, (B, M).
             weights: how often each point counts, (B, n).
             width: of the Huber loss on the residual; infinite for least squares.
+            observed: other observations in scaled units, (B, n); None for the points' own.
         """
         if self.estimator.residual is Residual.RAW:
             width = width / self.unit
         basis = self.basis(theta[:, self.terms :])  # (B, n, P)
         terms = basis * theta[:, None, : self.terms]  # (B, n, P)
         predicted = terms.sum(axis=2)  # (B, n)
-        residuals = self._residuals(predicted)  # (B, n)
+        residuals = self._residuals(predicted, observed)  # (B, n)
         scale = 1.0 if np.isinf(width) else 1.0 / width  # a narrow loss stays of order |r|
         slope = scale * weights * huber_slope(residuals, width)  # (B, n)
         curvature = scale * weights * huber_curvature(residuals, width)
@@ -143,7 +168,8 @@ class Problem:
         hessian[:, count:, count:] = flat.reshape(starts, exponents, exponents)
         return hessian
 
-    def _residuals(self, predicted: Array) -> Array:
+    def _residuals(self, predicted: Array, observed: Array | None) -> Array:
+        target = self.observed if observed is None else observed
         if self.estimator.residual is Residual.RAW:
-            return predicted - self.observed
-        return np.log(np.maximum(predicted, _LEAST)) - np.log(self.observed)
+            return predicted - target
+        return np.log(np.maximum(predicted, _LEAST)) - np.log(target)

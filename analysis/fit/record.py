@@ -1,11 +1,13 @@
 """What a fit found, and how far to trust it. Pure."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 import numpy as np
 
 from analysis.fit.estimator import Estimator
+from analysis.fit.interval import Ends, ends_of
 from analysis.fit.points import Dropped
 from analysis.laws.law import Array, Law
 from orchestrator.spec.codec import Plain
@@ -16,6 +18,11 @@ class Warn(StrEnum):
 
     AT_BOUND = "at a bound"
     """A coefficient is 0: the data ask for none of that term."""
+    AT_START = "at a start value"
+    """An exponent has not left the value where its search began."""
+    ONE_RAY = "one ray only"
+    """Two inputs rise together at every point, so that their parts of the loss cannot be told
+    apart."""
     FEW_POINTS = "few points"
     """Fewer than two points for each parameter."""
     NO_OFFSET = "E near 0"
@@ -59,6 +66,20 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What a law expects somewhere."""
+
+    value: float
+    """The law there."""
+    low: float | None
+    """Lower end of the curve's interval; None without one."""
+    high: float | None
+    """Upper end."""
+    extrapolation: float
+    """How many times beyond the nearest measured scale; 1 within what was measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IntervalMethod:
     """How intervals were made."""
 
@@ -70,6 +91,8 @@ class IntervalMethod:
     """Resamples that were fitted."""
     failed: int
     """Resamples that could not be fitted and are left out."""
+    ends: Ends = Ends.PERCENTILE
+    """How intervals are read from the replicates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +115,11 @@ class Certificate:
     """Share of the objective that a further Newton step would take off."""
     condition: float
     """Condition number of the Jacobian with columns of length 1."""
+    direction: tuple[tuple[str, float], ...] = ()
+    """The mixture of parameters that the points determine least, in units of each parameter's own
+    effect: its largest parts, largest first. The squares of all parts add up to 1."""
+    at_start: tuple[str, ...] = ()
+    """Exponents that no descent moved from where its search began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +160,12 @@ class Fit:
     """How well it fits."""
     flags: tuple[Flag, ...]
     """What makes it doubtful; empty if nothing is known."""
+    fitted_range: tuple[tuple[float, float], ...]
+    """Least and greatest value of each of the law's inputs among the points."""
     replicates: Array
     """Parameters of the bootstrap's fits, (replicates, M); (0, M) without intervals."""
+    jackknife: Array
+    """Parameters without each point or cluster, (left out, M); empty unless BCa asks for them."""
 
     @property
     def values(self) -> dict[str, float]:
@@ -143,6 +175,45 @@ class Fit:
     def predict(self, inputs: Array) -> Array:
         """Return the law at inputs (n, inputs): (n,)."""
         return self.law.predict(np.array([item.value for item in self.parameters]), inputs)
+
+    def extrapolation(self, inputs: Array) -> Array:
+        """Return how far inputs (n, inputs) lie outside the points: (n,).
+
+        The largest ratio, over the law's inputs, to the nearest value that was measured: 1 within
+        what was measured, 10 at ten times the largest or a tenth of the least.
+        """
+        low, high = np.array(self.fitted_range).T
+        return np.asarray(np.maximum(1.0, np.maximum(inputs / high, low / inputs).max(axis=1)))
+
+    def prediction(self, inputs: Array) -> tuple[Prediction, ...]:
+        """Return predictions at inputs (n, inputs), each with its interval and extrapolation."""
+        band = self.band(inputs)
+        return tuple(
+            Prediction(
+                value=float(value),
+                low=None if band is None else float(band[0][i]),
+                high=None if band is None else float(band[1][i]),
+                extrapolation=float(factor),
+            )
+            for i, (value, factor) in enumerate(
+                zip(self.predict(inputs), self.extrapolation(inputs), strict=True)
+            )
+        )
+
+    def quantity(self, name: str, of: Callable[[Array], Array]) -> Value:
+        """Return a quantity that follows from the parameters, with its interval if there are any.
+
+        Args:
+            name: what it is called.
+            of: parameters (..., M) -> the quantity, (...).
+        """
+        best = float(of(np.array([item.value for item in self.parameters])))
+        if self.interval is None or not len(self.replicates):
+            return Value(name=name, value=best)
+        left_out = of(self.jackknife) if self.interval.ends is Ends.BCA else None
+        drawn = of(self.replicates)
+        low, high = ends_of(drawn, self.interval.level, value=best, jackknife=left_out)
+        return Value(name=name, value=best, low=low, high=high)
 
     def band(self, inputs: Array) -> tuple[Array, Array] | None:
         """Return the interval of the law at inputs (n, inputs), two of (n,); None without one.
@@ -165,6 +236,10 @@ class Fit:
             "dropped": [asdict(item) for item in self.dropped],
             "certificate": asdict(self.certificate),
             "residuals": asdict(self.residuals),
+            "fitted_range": {
+                name: list(ends)
+                for name, ends in zip(self.law.inputs, self.fitted_range, strict=True)
+            },
             "flags": [{"kind": flag.kind.value, "detail": flag.detail} for flag in self.flags],
         }
         law = {"name": self.law.name, "equation": self.law.equation, "source": self.law.source}

@@ -62,8 +62,9 @@ def _solve(problem: Problem, exponents: Array) -> tuple[Array, Array]:
         part = normal[:, terms][:, :, terms]
         ridge = 1e-12 * np.einsum("kpp->k", part)[:, None, None] * np.eye(len(terms))
         values = _solved(part + ridge, right[:, terms])
-        fitted = np.einsum("knp,kp->kn", columns[:, :, terms], values)
-        squares = ((fitted - target) ** 2).sum(axis=1)
+        stretched = np.einsum("kpq,kq->kp", part, values)
+        left = (values * (stretched - 2 * right[:, terms])).sum(axis=1)
+        squares = np.maximum(left + target @ target, 0.0)
         better = np.all(values >= 0, axis=1) & (squares < best)
         best = np.where(better, squares, best)
         chosen = np.zeros_like(right)

@@ -6,14 +6,20 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from analysis.fit.backtest import hold_out_largest
+from analysis.fit.backtest import grow, hold_out_each, hold_out_largest
 from analysis.fit.bootstrap import Bootstrap
 from analysis.fit.engine import fit
 from analysis.fit.losses import column, on_frontier, points_of, trunk_losses
 from analysis.fit.points import Points
 from analysis.fit.record import Fit
 from analysis.intervals import LEVEL
-from analysis.laws.chinchilla import CHINCHILLA, best_allocation
+from analysis.laws.chinchilla import (
+    CHINCHILLA,
+    best_allocation,
+    optimal_loss,
+    optimal_params,
+    optimal_tokens,
+)
 from analysis.laws.law import Array, Law
 from analysis.laws.power_law import power_law
 from analysis.study import StudyResults, open_study
@@ -150,9 +156,11 @@ def _fit(
     except FitError as error:
         return StudyFit(task=task, fit=None, refusal=error, extra={"code": code})
     extra: dict[str, Plain] = {"code": code, "backtest": _backtest(task.law, chosen)}
+    extra["backtests"] = _backtests(task.law, chosen)
     if task.law is CHINCHILLA:
         largest = float(losses["flops"].max())
         extra["allocation"] = dict(asdict(best_allocation(largest, fitted.values)))
+        extra["allocation_intervals"] = _allocation_intervals(fitted, largest)
         extra["curve"] = _curves_of_sizes(fitted, losses)
     else:
         extra["curve"] = _curve(fitted, _grid(chosen.inputs[:, 0])[:, None])
@@ -178,6 +186,34 @@ def _backtest(law: Law, points: Points) -> dict[str, Plain]:
     except FitError as error:
         return {"refusal": _refusal(error)}
     return dict(asdict(result))
+
+
+def _backtests(law: Law, points: Points) -> list[Plain]:
+    """Leave each value of the first input out, then all above each; refusals are kept as such."""
+    scale, name = points.inputs[:, 0], law.inputs[0]
+    found: list[Plain] = []
+    for item in (
+        *hold_out_each(law, points, scale, name=name),
+        *grow(law, points, scale, name=name),
+    ):
+        plain: dict[str, Plain] = (
+            {"refusal": _refusal(item)} if isinstance(item, FitError) else dict(asdict(item))
+        )
+        found.append(plain)
+    return found
+
+
+def _allocation_intervals(fitted: Fit, flops: float) -> list[Plain]:
+    """Return N_opt, D_opt and L_opt of a budget in FLOP with their intervals."""
+    found: list[Plain] = []
+    for name, of in (
+        ("N_opt", optimal_params),
+        ("D_opt", optimal_tokens),
+        ("L_opt", optimal_loss),
+    ):
+        value = fitted.quantity(name, lambda theta, of=of: of(flops, theta))
+        found.append(dict(asdict(value)))
+    return found
 
 
 def _grid(values: Array) -> Array:

@@ -53,6 +53,29 @@ def best_allocation(flops: float, values: Mapping[str, float]) -> Allocation:
     return Allocation(flops=flops, params=params, tokens=tokens, loss=float(reached[0]))
 
 
+def optimal_params(flops: float, parameters: Array) -> Array:
+    """Return N_opt of a budget in FLOP for each law, (..., 5) in the order of `CHINCHILLA`."""
+    alpha, beta = parameters[..., 3], parameters[..., 4]
+    gain = alpha * parameters[..., 1] / (beta * parameters[..., 2])
+    product = (flops / FLOPS_PER_PARAM_TOKEN) ** beta
+    return np.asarray((gain * product) ** (1 / (alpha + beta)))
+
+
+def optimal_tokens(flops: float, parameters: Array) -> Array:
+    """Return D_opt of a budget in FLOP for each law, (..., 5)."""
+    return flops / FLOPS_PER_PARAM_TOKEN / optimal_params(flops, parameters)
+
+
+def optimal_loss(flops: float, parameters: Array) -> Array:
+    """Return the loss at N_opt and D_opt of a budget in FLOP for each law, (..., 5)."""
+    params = optimal_params(flops, parameters)
+    return np.asarray(
+        parameters[..., 0]
+        + parameters[..., 1] / params ** parameters[..., 3]
+        + parameters[..., 2] / optimal_tokens(flops, parameters) ** parameters[..., 4]
+    )
+
+
 def _features(inputs: Array) -> Array:
     features = np.zeros((len(inputs), 3, 2))  # terms E, A, B; exponents alpha, beta
     features[:, 1, 0] = np.log(inputs[:, 0])

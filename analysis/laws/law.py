@@ -41,6 +41,8 @@ class Law:
     """Range of exponents in which starts are screened."""
     bounds: tuple[float, float] = (-2.0, 10.0)
     """Range that an exponent never leaves; a fit that ends on its edge is refused."""
+    may_rise: bool = False
+    """Whether an exponent below 0 makes sense; else it is flagged."""
     derive: Callable[[Mapping[str, Array]], dict[str, Array]] | None = None
     """Further quantities from the parameters, elementwise."""
 

@@ -8,8 +8,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator.errors import ConfigError
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.study_file import load_study
+from orchestrator.store.study_plan import load_plan
 
 if TYPE_CHECKING:
     from analysis.fit.study import StudyFit
@@ -21,6 +23,12 @@ def fit(
         "results"
     ),
     seed: Annotated[int, typer.Option(help="seeds the bootstrap")] = 0,
+    design: Annotated[
+        str | None,
+        typer.Option(
+            metavar="QUANTITY", help="say which further runs narrow alpha, beta, E or a most"
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object per fit")] = False,
 ) -> None:
     """Fit the text losses of the study's trunks, with intervals; writes fits/*.json.
@@ -29,16 +37,29 @@ def fit(
     """
     import numpy as np
 
-    from analysis.fit.study import fit_study
+    from analysis.fit.study import LOSS_OF_PARAMS_AND_TOKENS, fit_study
+    from orchestrator.cli.design import addition_lines
 
+    if design is not None and as_json:
+        raise ConfigError(
+            "--design speaks to people", "sweep fit --json", "leave one of the two out"
+        )
     folder = StudyFolder(root / load_study(study).name)
-    for item in fit_study(folder, np.random.default_rng(seed)):
+    fits = fit_study(folder, np.random.default_rng(seed))
+    for item in fits:
         if as_json:
             typer.echo(json.dumps(item.plain()))
         else:
             _print(item)
     if not as_json:
         typer.echo(f"written to {folder.fits}")
+    if design is not None:
+        asked = next(item for item in fits if item.task.name == LOSS_OF_PARAMS_AND_TOKENS)
+        if asked.fit is None:
+            assert asked.refusal is not None, "a fit that was not made was refused"
+            raise asked.refusal
+        lines = addition_lines(load_plan(study, results=root), asked.fit, design)
+        typer.echo("\n".join(lines))
 
 
 def _print(item: "StudyFit") -> None:

@@ -62,6 +62,9 @@ def plan(  # noqa: PLR0913  (Typer declares an option by an argument)
     grid: Annotated[
         Path | None, typer.Option(metavar="FILE", help="draw the cells of each arm: .svg or .png")
     ] = None,
+    then_fit: Annotated[
+        bool, typer.Option("--then-fit", help="show how wide the law's intervals will be")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object per run")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="one line per run")] = False,
     results: Annotated[Path, typer.Option(help="folder of results folders")] = Path("results"),
@@ -91,6 +94,10 @@ def plan(  # noqa: PLR0913  (Typer declares an option by an argument)
         done = sum(is_done(folder.run(run.run_id)) for run in planned.runs)
         missing = missing_data(planned, data or results / "data")
         show(Console(), planned, seen, missing, done)
+    if then_fit:
+        from orchestrator.cli.design import expected_lines
+
+        typer.echo("\n".join(expected_lines(planned)), err=not wants_tables)
     if graph or gantt or grid:
         from orchestrator.cli.plan_pictures import Pictures, draw  # here: it loads the launcher
 

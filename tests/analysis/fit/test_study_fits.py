@@ -44,6 +44,19 @@ def test_a_fit_names_its_runs_estimator_and_selection(
     assert record["certificate"]["converged"] is True  # type: ignore[index]
 
 
+def test_the_best_use_of_the_largest_budget_and_every_back_test_are_recorded(
+    records: dict[str, dict[str, object]],
+) -> None:
+    record = records[LOSS_OF_PARAMS_AND_TOKENS]
+    best = {item["name"]: item for item in record["allocation_intervals"]}  # type: ignore[union-attr]
+    assert best["N_opt"]["value"] == pytest.approx(record["allocation"]["params"])  # type: ignore[index]
+    for item in best.values():
+        assert item["low"] < item["value"] < item["high"]
+    tests = record["backtests"]
+    assert any("params > " in str(item) for item in tests)  # type: ignore[union-attr]
+    assert any("params = " in str(item) for item in tests)  # type: ignore[union-attr]
+
+
 def test_the_frontier_keeps_only_cells_that_no_cheaper_one_reaches() -> None:
     losses = pd.DataFrame(
         {
