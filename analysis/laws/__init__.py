@@ -2,6 +2,18 @@
 
 from analysis.laws.chinchilla import CHINCHILLA, best_allocation
 from analysis.laws.law import Law
+from analysis.laws.mixture import mixture_law
+from analysis.laws.overtraining import OVERTRAINING
 from analysis.laws.power_law import power_law
+from analysis.laws.saturation import DOWNSTREAM_ERROR, saturation
 
-__all__ = ["CHINCHILLA", "Law", "best_allocation", "power_law"]
+__all__ = [
+    "CHINCHILLA",
+    "DOWNSTREAM_ERROR",
+    "OVERTRAINING",
+    "Law",
+    "best_allocation",
+    "mixture_law",
+    "power_law",
+    "saturation",
+]
