@@ -36,7 +36,7 @@ COMMANDS = {
     "results": "Gather the numbers of finished runs into tables/results.parquet and .csv.",
     "fit": "Fit the text losses of the study's trunks, with intervals; writes fits/*.json.",
     "figures": "Draw the study's figures as PNG and PDF, each with its numbers in a CSV beside it.",
-    "report": "Write one HTML page: plan, progress, costs, figures, tables, fits and what is missing.",
+    "report": "Write one HTML page: plan, progress, costs, figures, tables, fits, what is missing.",
     "data": "Make, tokenize, count and check data.",
     "cluster": "Start and stop a real Slurm on this machine, to rehearse on.",
 }

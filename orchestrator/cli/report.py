@@ -18,7 +18,7 @@ def report(
     ),
     seed: Annotated[int, typer.Option(help="seeds the bootstrap of findings")] = 0,
 ) -> None:
-    """Write one HTML page: plan, progress, costs, figures, tables, fits and what is missing.
+    """Write one HTML page: plan, progress, costs, figures, tables, fits, what is missing.
 
     Run `sweep results` and `sweep fit` before it. Example: sweep report sweeps/demo.yaml
     """
