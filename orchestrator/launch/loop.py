@@ -17,7 +17,7 @@ from orchestrator.launch.backend import Ended
 from orchestrator.launch.disk import full_disk_named
 from orchestrator.launch.overview import overview_of
 from orchestrator.launch.settle import settle
-from orchestrator.launch.states import GRACE, Moment, observe, observe_run, seconds_of
+from orchestrator.launch.states import GRACE, Moment, observe, observe_run
 from orchestrator.launch.submit import Place, submit
 from orchestrator.launch.usage import Timed, add_usage
 from orchestrator.launch.watcher import Overview, Watcher
@@ -26,7 +26,7 @@ from orchestrator.plan.causes import Cause, Step
 from orchestrator.plan.limits import Limits
 from orchestrator.plan.observed import LIVE, Observed, State, Wish
 from orchestrator.plan.plan import Plan, PlannedRun
-from orchestrator.store.attempts import attempt_numbers, read_intent
+from orchestrator.store.attempts import attempt_numbers, read_intent, spent
 from orchestrator.store.wishes import read_wish
 
 _WAIT_SECONDS = 0.2
@@ -222,7 +222,7 @@ class Loop:
         self._account(self._runs[end.run_id], seen)
 
     def _account(self, run: PlannedRun, seen: Observed) -> None:
-        seconds = seconds_of(self._place.folder.run(run.run_id))
+        seconds = spent(self._place.folder.run(run.run_id)).seconds
         if seen.state is State.DONE:
             self._timed.append(Timed(run=run, seconds=seconds))
         self._watcher.ended(run, seen, seconds)

@@ -1,7 +1,6 @@
 """Find out from files alone where each run stands. Reads, never writes."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,7 +10,7 @@ from orchestrator.launch.open_attempts import open_attempt
 from orchestrator.plan.causes import Cause, Ending
 from orchestrator.plan.observed import Observed, State, Wish
 from orchestrator.plan.plan import Plan
-from orchestrator.store.attempts import Exit, attempt_numbers, read_exit, read_intent, read_lives
+from orchestrator.store.attempts import Exit, attempt_numbers, read_exit, read_intent
 from orchestrator.store.layout import AttemptFolder, RunFolder, StudyFolder
 from orchestrator.store.records import (
     ProgressRecord,
@@ -188,18 +187,6 @@ def _progressed(folder: RunFolder, exits: dict[int, Exit | None], newest: int) -
         reached = progress.step
     before = [e.step for n, e in exits.items() if e and n < newest and e.step is not None]
     return reached is not None and reached > max(before, default=0)
-
-
-def seconds_of(folder: RunFolder) -> float:
-    """Return the recorded time inside the stage's function, over all attempts and their lives."""
-    total = 0.0
-    for number in attempt_numbers(folder):
-        attempt = folder.attempt(number)
-        with suppress(RecordError):
-            ending = read_exit(attempt)
-            total += ending.seconds if ending else 0.0
-            total += sum(life.seconds for life in read_lives(attempt))
-    return total
 
 
 def log_of(folder: RunFolder) -> Path | None:

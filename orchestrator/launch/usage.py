@@ -17,7 +17,7 @@ class Timed:
     run: PlannedRun
     """The run."""
     seconds: float
-    """Time inside the stage's function, over all attempts."""
+    """Device seconds inside the stage's function, over all attempts."""
 
 
 def add_usage(folder: StudyFolder, timed: Iterable[Timed]) -> None:

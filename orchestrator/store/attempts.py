@@ -4,6 +4,7 @@ import errno
 import shutil
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -54,6 +55,8 @@ class Intent:
     """When it was written, ISO 8601 in UTC."""
     task: int | None = None
     """Its number in an array of jobs on a cluster; None on this machine."""
+    processes: int = 1
+    """Processes that make it together, each on a device of its own. At least 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,3 +240,32 @@ def read_exit(attempt: AttemptFolder) -> Exit | None:
         RecordError: if it is damaged.
     """
     return read_record(Exit, attempt.exit) if attempt.exit.exists() else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What a run's attempts took inside the stage's function, failed ones and earlier lives too."""
+
+    seconds: float
+    """On the clock."""
+    device_seconds: float
+    """The same, times the devices of each attempt."""
+
+
+def spent(folder: RunFolder) -> Spent:
+    """Add up what is recorded of a run; a damaged record counts as none."""
+    seconds = device_seconds = 0.0
+    for number in attempt_numbers(folder):
+        attempt = folder.attempt(number)
+        with suppress(RecordError):
+            ending, lives = read_exit(attempt), read_lives(attempt)
+            own = sum(life.seconds for life in [*lives, *([ending] if ending else [])])
+            seconds += own
+            device_seconds += own * _processes(attempt)
+    return Spent(seconds=seconds, device_seconds=device_seconds)
+
+
+def _processes(attempt: AttemptFolder) -> int:
+    with suppress(RecordError, FileNotFoundError):
+        return read_intent(attempt).processes
+    return 1

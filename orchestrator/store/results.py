@@ -13,7 +13,7 @@ from orchestrator.plan.lineage import Totals, from_scratch
 from orchestrator.plan.plan import Plan, PlannedRun
 from orchestrator.spec.codec import Scalar
 from orchestrator.spec.run import Evaluate
-from orchestrator.store.attempts import attempt_numbers, read_exit
+from orchestrator.store.attempts import attempt_numbers, spent
 from orchestrator.store.files import read_json, replacing
 from orchestrator.store.layout import RunFolder, StudyFolder
 from orchestrator.store.records import is_done, read_result
@@ -143,9 +143,8 @@ def _axes(run: PlannedRun, plan: Plan) -> dict[str, Scalar | None]:
 
 
 def _device_hours(folder: RunFolder) -> float | None:
-    exits = [read_exit(folder.attempt(number)) for number in attempt_numbers(folder)]
-    seconds = [ending.seconds for ending in exits if ending is not None]
-    return sum(seconds) / 3600 if seconds else None
+    took = spent(folder)
+    return took.device_seconds / 3600 if took.device_seconds else None
 
 
 def _code(folder: RunFolder) -> str | None:

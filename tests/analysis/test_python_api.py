@@ -3,7 +3,6 @@
 import inspect
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,9 @@ from analysis.fit.bootstrap import Bootstrap
 from analysis.fitting import points_of_frame
 from analysis.loading import LoadedStudy
 from orchestrator.errors import FitError, RecordError
+from orchestrator.spec.execution import Execution
+from orchestrator.spec.launch import Tracking
+from orchestrator.store.attempts import Intent, write_intent
 from tests.analysis.conftest import LAW, BuildStudy
 
 
@@ -88,8 +90,24 @@ def test_attempts_on_several_devices_count_on_each(study: LoadedStudy) -> None:
 
     run = study.source.run("trunk-small-0-0.2")
     assert run is not None
-    wide = replace(run, values={**run.values, "devices": 8})
-    assert spent_device_hours(study.source, wide) == 4.0
+    attempt = study.source.folder.run(run.run_id).attempt(1)
+    wide = Intent(
+        attempt=1,
+        token="t",
+        execution=Execution(),
+        data=(),
+        tracking=Tracking.OFF,
+        backend="slurm",
+        slot=None,
+        host="here",
+        time="2026-01-02T03:04:05.000+00:00",
+        processes=8,
+    )
+    write_intent(attempt, wide)
+    try:
+        assert spent_device_hours(study.source, run) == 4.0
+    finally:
+        attempt.intent.unlink()
 
 
 def test_an_unknown_arm_is_refused_by_name(study: LoadedStudy) -> None:

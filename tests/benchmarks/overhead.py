@@ -13,12 +13,12 @@ from pathlib import Path
 from orchestrator.launch.config import LaunchConfig, Start
 from orchestrator.launch.local import local_backend
 from orchestrator.launch.session import launch_study
-from orchestrator.launch.states import seconds_of
 from orchestrator.launch.submit import Place
 from orchestrator.launch.watcher import Overview
 from orchestrator.plan.observed import Observed
 from orchestrator.plan.plan import PlannedRun
 from orchestrator.spec.execution import Execution
+from orchestrator.store.attempts import spent
 from orchestrator.store.data_folder import ensure_made
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.study_plan import load_plan
@@ -67,7 +67,7 @@ def main() -> None:
         )
         wall = time.perf_counter() - began
         assert outcome.finished == count, outcome.halted
-        inside = sum(seconds_of(place.folder.run(run.run_id)) for run in plan.runs)
+        inside = sum(spent(place.folder.run(run.run_id)).seconds for run in plan.runs)
     start = bare_starts(300)
     overhead = (wall - inside) / count
     print(f"{count} runs in one slot: {wall:.2f} s, {inside:.2f} s of it inside the stages")

@@ -109,7 +109,13 @@ def _intent(
 ) -> Intent:
     intent = intent_of(cluster.config, want.run, attempt, token, now, want.step)
     execution = execution_of(intent.execution, want.run, cluster.layouts)
-    return replace(intent, backend=CLUSTER, task=index, execution=execution)
+    return replace(
+        intent,
+        backend=CLUSTER,
+        task=index,
+        execution=execution,
+        processes=want.run.cost.devices,
+    )
 
 
 def _withdraw(cluster: Cluster, composed: Composed, attempts: Mapping[str, int]) -> None:

@@ -21,7 +21,7 @@ from orchestrator.launch.slurm.handing import Handed, Wanted, hand_over
 from orchestrator.launch.slurm.ids import JobTask
 from orchestrator.launch.slurm.look import Picture, look
 from orchestrator.launch.slurm.scheduler import Reply, SlurmLimits
-from orchestrator.launch.states import Moment, seconds_of
+from orchestrator.launch.states import Moment
 from orchestrator.launch.usage import Timed, add_usage
 from orchestrator.launch.watcher import Watcher
 from orchestrator.plan.actions import Action, Verb, decide, halt_reason
@@ -29,7 +29,7 @@ from orchestrator.plan.causes import Cause
 from orchestrator.plan.limits import Limits
 from orchestrator.plan.observed import LIVE, Observed, State
 from orchestrator.plan.plan import Plan
-from orchestrator.store.attempts import ending_unsaid, read_exit, write_exit
+from orchestrator.store.attempts import ending_unsaid, read_exit, spent, write_exit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,13 +217,13 @@ class Rounds:
             run = self._runs[name]
             if seen.state is State.DONE and name not in self._told.done:
                 self._told.done.add(name)
-                seconds = seconds_of(self._cluster.folder.run(name))
-                self._timed.append(Timed(run=run, seconds=seconds))
-                self._watcher.ended(run, seen, seconds)
+                took = spent(self._cluster.folder.run(name))
+                self._timed.append(Timed(run=run, seconds=took.device_seconds))
+                self._watcher.ended(run, seen, took.seconds)
             elif seen.state is State.FAILED and self._told.failed.get(name) != seen.attempts:
                 self._told.failed[name] = seen.attempts
                 if not seen.earlier:
-                    self._watcher.ended(run, seen, seconds_of(self._cluster.folder.run(name)))
+                    self._watcher.ended(run, seen, spent(self._cluster.folder.run(name)).seconds)
         self._watcher.look(
             overview_of(
                 self._plan,
