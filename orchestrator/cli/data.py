@@ -41,6 +41,7 @@ def make(
     root: Annotated[Path, typer.Option("--data", help="folder of data collections")] = Path(
         "results/data"
     ),
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object per collection")] = False,
 ) -> None:
     """Make a study's own data; what is there already is left alone.
 
@@ -49,6 +50,12 @@ def make(
     began = time.monotonic()
     plan = load_plan(study)
     made = ensure_made(plan, root, _tell)
+    if as_json:
+        for item in plan.made:
+            folder = collection_folder(root, item.name, item.version)
+            line = {"name": item.name, "folder": str(folder), "made": folder in made}
+            typer.echo(json.dumps(line))
+        return
     for folder in made:
         typer.echo(f"made {folder} in {time.monotonic() - began:.0f} s")
     if not made:

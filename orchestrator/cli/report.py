@@ -1,5 +1,6 @@
 """`sweep report`: one page with everything a study found."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,7 @@ def report(
         "results"
     ),
     seed: Annotated[int, typer.Option(help="seeds the bootstrap of findings")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="where it is, as a JSON object")] = False,
 ) -> None:
     """Write one HTML page: plan, progress, costs, figures, tables, fits, what is missing.
 
@@ -32,4 +34,4 @@ def report(
     page = write_report(
         folder, np.random.default_rng(seed), now, lambda run: observe_run(run, moment)
     )
-    typer.echo(f"written to {page}")
+    typer.echo(json.dumps({"report": str(page)}) if as_json else f"written to {page}")
