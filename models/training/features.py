@@ -87,7 +87,7 @@ def open_features(
     folder = context.parent(tower)
     stored = stored_file(folder, source)
     if stored.exists():
-        return StoredFeatures(stored, vision)
+        return StoredFeatures(stored, vision, len(open_images(context.data(source))))
     pixels = PixelFeatures(open_images(context.data(source)), vision)
     return Memo(TowerFeatures(pixels, load_tower(folder, vision)))
 
@@ -154,8 +154,14 @@ def _frozen_tower(
 class StoredFeatures:
     """Features read from the file that a tower's training left; not held in memory."""
 
-    def __init__(self, path: Path, vision: VisionConfig) -> None:
+    def __init__(self, path: Path, vision: VisionConfig, images: int) -> None:
         self._array: NDArray[np.float32] = np.load(path, mmap_mode="r")
+        if len(self._array) != images:
+            raise RecordError(
+                f"features of {len(self._array)} images are stored, but there are {images}",
+                where=str(path),
+                mend="give changed data another version, so that its tower's run is another one",
+            )
         expected = (vision.image_tokens, vision.feature_width)
         if self._array.shape[1:] != expected:
             raise RecordError(

@@ -80,6 +80,13 @@ def test_stored_features_of_another_shape_are_refused(context: Any) -> None:
     assert caught.value.where == str(path)
 
 
+def test_stored_features_of_fewer_images_than_there_are_now_are_refused(context: Any) -> None:
+    path = stored_file(context.folder, STORED)
+    np.save(path, np.load(path)[:-1])
+    with pytest.raises(RecordError, match="39 images are stored, but there are 40"):
+        open_features(context, STORED, CNN, run_id(TOWER))
+
+
 def test_images_of_another_size_are_squashed_to_the_tower_s() -> None:
     white = np.full((30, 60, 3), 255, dtype=np.uint8)
     assert np.array_equal(resized(white, 48), np.full((48, 48, 3), 255, dtype=np.uint8))
