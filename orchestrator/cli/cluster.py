@@ -15,7 +15,7 @@ from slurm.cluster.programs import check_programs
 from slurm.cluster.record import read_record
 from slurm.cluster.site import this_site
 from slurm.cluster.slurm_conf import slurm_conf
-from slurm.cluster.starting import Started, at_known_ports, start
+from slurm.cluster.starting import Started, at_known_ports, start, start_at_free_ports
 from slurm.cluster.status import ClusterStatus, look
 from slurm.cluster.stopping import stop
 
@@ -80,12 +80,12 @@ def up(  # noqa: PLR0913  (each is an option of the command)
         settings=tuple(_setting(text) for text in settings or ()),
     )
     check_programs(config.accounting)
-    if port is None:
-        config = at_known_ports(config, place)
     if dry_run:
-        typer.echo(_as_files(config, place))
+        known = config if port is not None else at_known_ports(config, place)
+        typer.echo(_as_files(known, place))
         return
-    said = _said(start(config, place))
+    started = start(config, place) if port is not None else start_at_free_ports(config, place)
+    said = _said(started)
     typer.echo(f"{said}: {nodes} nodes with {cpus} CPUs and {gpus} GPUs; {place.path}")
     typer.echo(f'to use it: eval "$({_again("env", folder)})"')
     typer.echo(f"to stop it: {_again('down', folder)}")

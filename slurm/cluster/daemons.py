@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Callable
 
 from slurm.cluster.client import ask, node_states
 from slurm.cluster.config import Accounting, ClusterConfig
@@ -80,13 +81,18 @@ def wait_for_daemon(
         wait_until(name, lambda: _listens(config.port), patience)
 
 
-def wait_for_nodes(config: ClusterConfig, folder: ClusterFolder) -> None:
+def wait_for_nodes(config: ClusterConfig, folder: ClusterFolder, lives: Callable[[], bool]) -> None:
     """Return when jobs can start on every node.
 
+    Args:
+        config: of the cluster.
+        folder: where it lies.
+        lives: whether its controller does: without it no node becomes ready.
+
     Raises:
-        LaunchError: when some node is not ready in time.
+        LaunchError: when some node is not ready in time, or the controller has ended.
     """
-    patience = Patience(seconds=_READY_SECONDS, log=folder.logs / "slurmctld.log")
+    patience = Patience(seconds=_READY_SECONDS, log=folder.logs / "slurmctld.log", lives=lives)
     wait_until("a node", lambda: not unready_nodes(config, folder), patience)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from orchestrator.errors import LaunchError
-from slurm.cluster.config import ClusterConfig
+from slurm.cluster.config import PORTS, ClusterConfig
 from slurm.cluster.daemons import (
     daemon_names,
     start_daemon,
@@ -22,6 +22,12 @@ from slurm.cluster.programs import check_programs
 from slurm.cluster.record import ClusterRecord, read_record, write_record
 from slurm.cluster.site import Site, this_site
 from slurm.cluster.stopping import stop_members
+
+PORT_TAKEN = "Address already in use"
+"""What Slurm's daemons say of a port that another process has."""
+
+TRIES = 3
+"""Blocks of ports that are tried. An assumption: it takes two processes in one moment."""
 
 
 class Started(StrEnum):
@@ -75,6 +81,25 @@ def at_known_ports(config: ClusterConfig, folder: ClusterFolder) -> ClusterConfi
     return with_free_ports(config)
 
 
+def start_at_free_ports(config: ClusterConfig, folder: ClusterFolder) -> Started:
+    """Start a cluster at the ports of the one that is here, or at free ones.
+
+    Another process may take a port between the look and the start: then it is tried elsewhere.
+
+    Raises:
+        LaunchError: as `start`, or if no block of ports is free.
+    """
+    for _ in range(TRIES - 1):
+        config = at_known_ports(config, folder)
+        try:
+            return start(config, folder)
+        except LaunchError as error:
+            if PORT_TAKEN not in error.what:
+                raise
+        config = replace(config, port=config.port + PORTS)
+    return start(at_known_ports(config, folder), folder)
+
+
 def start_again(name: str, folder: ClusterFolder) -> None:
     """Start one daemon that died, such as `slurmd.n2`, and wait until it is ready.
 
@@ -100,7 +125,7 @@ def _revive(record: ClusterRecord, folder: ClusterFolder, site: Site) -> Started
     if not missing and not unready_nodes(record.config, folder):
         return Started.WAS_UP
     _start_missing(record, folder, site, missing)
-    wait_for_nodes(record.config, folder)
+    wait_for_nodes(record.config, folder, lambda: _has_controller(folder))
     return Started.REVIVED if missing else Started.WAS_UP
 
 
@@ -113,11 +138,16 @@ def _start_new(config: ClusterConfig, folder: ClusterFolder, site: Site) -> None
     write_files(config, folder, site)
     try:
         _start_missing(record, folder, site, daemon_names(config))
-        wait_for_nodes(config, folder)
+        wait_for_nodes(config, folder, lambda: _has_controller(folder))
     except BaseException:
         stop_members(folder)
         write_record(folder, record)
         raise
+
+
+def _has_controller(folder: ClusterFolder) -> bool:
+    record = read_record(folder)
+    return record is not None and "slurmctld" in record.alive()
 
 
 def _start_missing(

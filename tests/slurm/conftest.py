@@ -15,11 +15,10 @@ import pytest
 from slurm.cluster.client import client_environment
 from slurm.cluster.config import Accounting, ClusterConfig
 from slurm.cluster.folder import ClusterFolder, cluster_folder
-from slurm.cluster.ports import with_free_ports
 from slurm.cluster.processes import Process
 from slurm.cluster.programs import missing_programs
 from slurm.cluster.record import read_record
-from slurm.cluster.starting import start
+from slurm.cluster.starting import start_at_free_ports
 from slurm.cluster.stopping import stop
 from slurm.cluster.waiting import held_within
 
@@ -77,8 +76,10 @@ def skip_without(accounting: Accounting) -> None:
 
 def started(config: ClusterConfig, path: Path) -> Cluster:
     folder = cluster_folder(path)
-    start(config, folder)
-    return Cluster(folder=folder, config=config)
+    start_at_free_ports(config, folder)
+    record = read_record(folder)
+    assert record is not None
+    return Cluster(folder=folder, config=record.config)
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +90,7 @@ def cluster() -> Iterator[Cluster]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "box"
         try:
-            yield started(with_free_ports(config), path)
+            yield started(config, path)
         finally:
             stop(cluster_folder(path))
 
@@ -103,7 +104,7 @@ def make_cluster() -> Iterator[MakeCluster]:
 
         def make(config: ClusterConfig) -> Cluster:
             paths.append(Path(folder) / f"box{len(paths)}")
-            return started(with_free_ports(config), paths[-1])
+            return started(config, paths[-1])
 
         try:
             yield make

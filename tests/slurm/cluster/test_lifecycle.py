@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +16,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.errors import LaunchError
+from slurm.cluster import starting
 from slurm.cluster.config import Accounting, ClusterConfig
-from slurm.cluster.folder import ClusterFolder
+from slurm.cluster.folder import ClusterFolder, cluster_folder
 from slurm.cluster.members import members, stray_daemons
 from slurm.cluster.ports import taken_ports
 from slurm.cluster.processes import Process, all_processes, end, is_alive, kill, look_at
 from slurm.cluster.record import read_record
-from slurm.cluster.starting import Started, at_known_ports, start
+from slurm.cluster.starting import Started, at_known_ports, start, start_at_free_ports
 from slurm.cluster.status import look
 from slurm.cluster.stopping import stop
 from slurm.cluster.waiting import held_within
@@ -52,6 +55,34 @@ def test_a_second_start_of_the_same_cluster_changes_nothing(cluster: Cluster) ->
     # Not even where the ports are left to choose.
     asked = replace(cluster.config, port=17_000)
     assert at_known_ports(asked, cluster.folder) == cluster.config
+
+
+def test_a_port_that_is_taken_after_the_look_makes_the_cluster_go_elsewhere(
+    one_node: ClusterConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = cluster_folder(Path(tempfile.mkdtemp()) / "box")
+    with socket.socket() as quicker:
+        quicker.bind(("127.0.0.1", one_node.port))
+        quicker.listen()
+        looks = iter([one_node])  # the first look came before the other process
+        look = starting.with_free_ports
+
+        def slow_look(config: ClusterConfig) -> ClusterConfig:
+            return next(looks, None) or look(config)
+
+        def no_check(ports: tuple[int, ...]) -> None:
+            del ports
+
+        monkeypatch.setattr(starting, "with_free_ports", slow_look)
+        monkeypatch.setattr(starting, "check_ports", no_check)
+        try:
+            assert start_at_free_ports(one_node, folder) is Started.NEW
+            record = read_record(folder)
+            assert record is not None
+            assert record.config.port > one_node.port
+        finally:
+            stop(folder)
+            shutil.rmtree(folder.path.parent)
 
 
 def test_a_start_with_other_settings_is_refused(cluster: Cluster) -> None:
