@@ -10,6 +10,7 @@ from orchestrator.launch.slurm.hosts import host_names
 from orchestrator.launch.slurm.ids import JobTask
 from orchestrator.launch.slurm.jobs import SlurmJob
 from orchestrator.launch.slurm.judge import Verdict
+from orchestrator.launch.slurm.states import full_name
 from orchestrator.launch.states import progress_of
 from orchestrator.launch.triage import triage
 from orchestrator.plan.causes import Cause
@@ -41,7 +42,10 @@ def close(
         RecordError: if a record is damaged.
     """
     job = None if verdict.is_lost else job
-    cause, why = _cause(attempt, verdict, _evidence(attempt, job, submission))
+    if job is not None and _never_started(attempt, job, submission):
+        cause, why = Cause.NODE_FAILURE, f"{job.nodes} could not start its job"
+    else:
+        cause, why = _cause(attempt, verdict, _evidence(attempt, job, submission))
     ending = attempt.exit or _unsaid(attempt, job, now)
     nodes = host_names(job.nodes) if job and cause is Cause.NODE_FAILURE else ()
     ending = replace(ending, cause=cause, message=why, nodes=nodes, job_state=verdict.word)
@@ -77,6 +81,21 @@ def _cause(attempt: OpenAttempt, verdict: Verdict, evidence: Evidence) -> tuple[
         return ending.cause, ending.message or ending.cause.value  # said before it was cancelled
     found = triage(evidence)
     return found.cause, found.why
+
+
+def _never_started(attempt: OpenAttempt, job: SlurmJob, submission: SubmissionFolder) -> bool:
+    """Return whether Slurm gave up on a job that a node could not start.
+
+    With `--no-requeue` it says CANCELLED, as if a person had; but then there is no node, or a log.
+    """
+    task = job.task
+    return (
+        full_name(job.word) == "CANCELLED"
+        and attempt.exit is None
+        and bool(host_names(job.nodes))
+        and not _has_begun(attempt)
+        and not submission.log(task.job_id, task.task or 0).exists()
+    )
 
 
 def _has_begun(attempt: OpenAttempt) -> bool:

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 TOY = Path(__file__).parents[2] / "orchestrator" / "launch" / "toy"
 STUDY_FILE = TOY / "study.yaml"
+POLICY = Requeue(os.environ.get("SWEEP_REQUEUE", Requeue.REQUEUE))
+"""What the site does with jobs; `SWEEP_REQUEUE=cancel pytest tests/slurm/launching` rehearses the
+other policy, in which tests of both run twice the same."""
 CONTENTS = ("result.json", "DONE", "metrics.jsonl", "run.json")
 
 
@@ -245,7 +248,7 @@ def study_on(box: Cluster, root: Path, monkeypatch: pytest.MonkeyPatch) -> Slurm
     monkeypatch.syspath_prepend(str(TOY))
     profile = load_profile("rehearsal")
     assert profile.slurm is not None
-    site = replace(profile.slurm, poll_seconds=0.5, warning_seconds=10)
+    site = replace(profile.slurm, poll_seconds=0.5, warning_seconds=10, requeue=POLICY)
     study = load_study(STUDY_FILE, ())
     plan = plan_for(study, machine_of(study, root / "results", "rehearsal"), STUDY_FILE)
     return SlurmStudy(root=root, box=box, plan=plan, profile=profile, site=site)

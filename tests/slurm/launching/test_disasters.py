@@ -194,6 +194,12 @@ def test_a_process_that_was_frozen_while_another_took_its_run_cannot_harm_it(
     long_ago = study.now().timestamp() - 600
     for path in (study.run(slow).lease, study.run(slow).progress):
         os.utime(path, (long_ago, long_ago))  # as if it had been silent for ten minutes
+    if study.site.requeue is Requeue.CANCEL:  # Slurm starts no second life: a launcher has to
+        study.wait_until(lambda: "NODE_FAIL" in study.box.run("squeue", "-ho%T", "-tall").stdout)
+        study.one_round()
+        study.ahead = timedelta(minutes=6)
+        study.one_round()
+        study.ahead = timedelta(0)
     study.wait_until(lambda: read_lease(study.run(slow)) not in (None, stale))
     os.kill(stale.pid, signal.SIGCONT)
     study.rounds_until_done()
@@ -238,16 +244,21 @@ def test_a_partition_that_is_down_holds_jobs_and_loses_none(two_nodes: SlurmStud
     assert set(study.attempts().values()) == {1}
 
 
-def test_jobs_that_slurm_holds_because_a_node_could_not_start_them_are_replaced(
-    two_nodes: SlurmStudy,
+@pytest.mark.parametrize("policy", list(Requeue))
+def test_jobs_that_a_node_could_not_start_are_replaced(
+    two_nodes: SlurmStudy, policy: Requeue
 ) -> None:
     study = two_nodes
+    study.site = replace(study.site, requeue=policy)
     spools = [study.box.folder.path / "spool" / node for node in ("n1", "n2")]
     for spool in spools:
         spool.rename(spool.with_suffix(".away"))
     study.launch()
     first = study.of_stage("text_pretrain")[0]
-    study.wait_until(lambda: study.seen()[first].stuck is Cause.NODE_FAILURE)
+    if study.site.requeue is Requeue.REQUEUE:
+        study.wait_until(lambda: study.seen()[first].stuck is Cause.NODE_FAILURE)
+    else:  # Slurm gives the jobs up instead, and calls them cancelled
+        study.wait_until(lambda: "CANCELLED" in study.box.run("squeue", "-ho%T", "-tall").stdout)
     for spool in spools:
         shutil.rmtree(spool, ignore_errors=True)  # the daemon may have made it anew
         spool.with_suffix(".away").rename(spool)
