@@ -60,11 +60,12 @@ def test_a_second_start_of_the_same_cluster_changes_nothing(cluster: Cluster) ->
 def test_a_port_that_is_taken_after_the_look_makes_the_cluster_go_elsewhere(
     one_node: ClusterConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    free = starting.with_free_ports(one_node)
     folder = cluster_folder(Path(tempfile.mkdtemp()) / "box")
     with socket.socket() as quicker:
-        quicker.bind(("127.0.0.1", one_node.port))
+        quicker.bind(("127.0.0.1", free.port))
         quicker.listen()
-        looks = iter([one_node])  # the first look came before the other process
+        looks = iter([free])  # the first look came before the other process
         look = starting.with_free_ports
 
         def slow_look(config: ClusterConfig) -> ClusterConfig:
@@ -76,10 +77,10 @@ def test_a_port_that_is_taken_after_the_look_makes_the_cluster_go_elsewhere(
         monkeypatch.setattr(starting, "with_free_ports", slow_look)
         monkeypatch.setattr(starting, "check_ports", no_check)
         try:
-            assert start_at_free_ports(one_node, folder) is Started.NEW
+            assert start_at_free_ports(free, folder) is Started.NEW
             record = read_record(folder)
             assert record is not None
-            assert record.config.port > one_node.port
+            assert record.config.port > free.port
         finally:
             stop(folder)
             shutil.rmtree(folder.path.parent)
