@@ -169,7 +169,10 @@ def _step(
         raise DivergedError(f"the loss is {loss} at step {step}, learning rate {rate:g}")
     if not sharded:
         ranks.sum_gradients(training.module)
-    norm = nn.utils.clip_grad_norm_(training.module.parameters(), training.grad_clip)
+    clipped = nn.utils.clip_grad_norm_(training.module.parameters(), training.grad_clip)
+    norm = total_norm(clipped)
+    if not math.isfinite(norm):  # a step would put it into the weights, and these into a checkpoint
+        raise DivergedError(f"the gradient's norm is {norm} at step {step}, loss {loss:g}")
     training.optimizer.step()
     training.optimizer.zero_grad()
     return Progress(
@@ -177,7 +180,7 @@ def _step(
         steps=training.end // training.batch,
         position=position + training.batch,
         loss=loss,
-        values={"learning_rate": rate, "grad_norm": total_norm(norm)},
+        values={"learning_rate": rate, "grad_norm": norm},
     )
 
 

@@ -228,3 +228,26 @@ def test_a_loss_that_is_no_number_stops_the_run_and_is_not_saved(
         train(diverging, context)
     assert len(context.reports) == 2
     assert checkpoint.positions(context.folder.checkpoints) == []
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_a_gradient_that_is_no_number_ends_the_run_before_it_reaches_the_weights(
+    stage_context: Contexts, value: float
+) -> None:
+    module, calls = network(), iter(range(STEPS))
+
+    def spoil(gradient: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(gradient, value) if next(calls) == 1 else gradient
+
+    next(module.parameters()).register_hook(spoil)
+    made = training(
+        module=module,
+        optimizer=build_optimizer(module, OptimizerConfig()),
+        parts=losses(module),
+        checkpoint_seconds=0.0,
+    )
+    context = stage_context(RUN)
+    with pytest.raises(DivergedError, match=r"gradient's norm is .* at step 2"):
+        train(made, context)
+    assert checkpoint.positions(context.folder.checkpoints) == [BATCH]
+    assert all(bool(parameter.isfinite().all()) for parameter in module.parameters())
