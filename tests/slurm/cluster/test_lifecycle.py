@@ -63,6 +63,8 @@ def test_a_port_that_is_taken_after_the_look_makes_the_cluster_go_elsewhere(
     free = starting.with_free_ports(one_node)
     folder = cluster_folder(Path(tempfile.mkdtemp()) / "box")
     with socket.socket() as quicker:
+        # As a daemon binds: the last cluster's closed connections may still linger on the port.
+        quicker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         quicker.bind(("127.0.0.1", free.port))
         quicker.listen()
         looks = iter([free])  # the first look came before the other process

@@ -15,6 +15,7 @@ def listener() -> Iterator[socket.socket]:
     """Somebody else's server, within a block that was free."""
     config = with_free_ports(ClusterConfig(port=25_000, nodes=4))
     with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind(("127.0.0.1", config.port + 3))
         server.listen()
         yield server
