@@ -3,11 +3,7 @@
 Importing it loads neither numpy nor pandas; the first use of a name does.
 """
 
-import sys
 from typing import TYPE_CHECKING
-
-import analysis.fit as _fit
-from analysis.callable_package import FitPackage
 
 if TYPE_CHECKING:
     from analysis import laws
@@ -16,8 +12,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fit", "laws", "load"]
 
-sys.modules[_fit.__name__].__class__ = FitPackage  # `analysis.fit` is a package and a function
-
 
 def __getattr__(name: str) -> object:
     """Return a public name, loading what it needs."""
@@ -25,4 +19,8 @@ def __getattr__(name: str) -> object:
         from analysis.loading import load
 
         return load
+    if name == "fit":
+        from analysis.fitting import fit
+
+        return fit
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

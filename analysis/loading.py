@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.columns import described
-from analysis.fit.losses import trunk_losses
+from analysis.fits.losses import trunk_losses
 from analysis.spent import spent_device_hours
 from analysis.study import PlanRun, StudyResults, open_study
 from orchestrator.errors import RecordError

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.finding import Finding, Verdict
-from analysis.fit.losses import trunk_losses
+from analysis.fits.losses import trunk_losses
 from analysis.intervals import share_of
 from analysis.study import StudyResults
 

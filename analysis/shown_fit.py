@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 
-from analysis.fit.record import Fit, Value
+from analysis.fits.record import Fit, Value
 from orchestrator.errors import FitError
 
 

@@ -8,8 +8,8 @@ from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
 from analysis.figures.drawn import Drawn
 from analysis.figures.style import GREY, finish, legend, look, panels, text_panel
-from analysis.fit.losses import on_frontier, trunk_losses
-from analysis.fit.study import LOSS_OF_FLOPS, LOSS_OF_PARAMS_AND_TOKENS
+from analysis.fits.losses import on_frontier, trunk_losses
+from analysis.fits.study import LOSS_OF_FLOPS, LOSS_OF_PARAMS_AND_TOKENS
 from analysis.study import StudyResults
 from orchestrator.errors import RecordError
 from orchestrator.store.files import read_json

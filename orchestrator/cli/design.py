@@ -9,8 +9,8 @@ from orchestrator.plan.plan import Plan
 from orchestrator.spec.run import Stage
 
 if TYPE_CHECKING:
-    from analysis.fit.design import Candidates
-    from analysis.fit.record import Fit
+    from analysis.fits.design import Candidates
+    from analysis.fits.record import Fit
 
 SCALING_ARM = "scaling"
 """If a study has an arm of this name, its runs alone are fitted."""
@@ -57,7 +57,7 @@ def expected_lines(plan: Plan) -> list[str]:
     """
     import numpy as np
 
-    from analysis.fit.design import expected_half_width, quantity_of, simulated_half_width
+    from analysis.fits.design import expected_half_width, quantity_of, simulated_half_width
     from analysis.laws.chinchilla import CHINCHILLA
 
     trunks = trunks_of(plan)
@@ -93,7 +93,7 @@ def addition_lines(plan: Plan, made: "Fit", quantity: str) -> list[str]:
     """
     import numpy as np
 
-    from analysis.fit.design import additions, expected_half_width, quantity_of
+    from analysis.fits.design import additions, expected_half_width, quantity_of
 
     trunks = trunks_of(plan)
     inputs = np.array([trunk[:2] for trunk in trunks])
@@ -117,7 +117,7 @@ def _candidates(trunks: list[Trunk]) -> "Candidates":
     """Return every size at every budget of a study, with hours at its mean speed by 6 N D."""
     import numpy as np
 
-    from analysis.fit.design import Candidates
+    from analysis.fits.design import Candidates
 
     rate = sum(hours for *_, hours in trunks) / sum(size * data for size, data, _ in trunks)
     pairs = [(n, d) for n in sorted({t[0] for t in trunks}) for d in sorted({t[1] for t in trunks})]

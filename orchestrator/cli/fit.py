@@ -14,7 +14,7 @@ from orchestrator.store.study_file import load_study
 from orchestrator.store.study_plan import load_plan
 
 if TYPE_CHECKING:
-    from analysis.fit.study import StudyFit
+    from analysis.fits.study import StudyFit
 
 
 def fit(
@@ -37,7 +37,7 @@ def fit(
     """
     import numpy as np
 
-    from analysis.fit.study import LOSS_OF_PARAMS_AND_TOKENS, fit_study
+    from analysis.fits.study import LOSS_OF_PARAMS_AND_TOKENS, fit_study
     from orchestrator.cli.design import addition_lines
 
     if design is not None and as_json:

@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis.fit.engine
+import analysis.fits.engine
 from analysis import fit, laws, load
-from analysis.fit.bootstrap import Bootstrap
-from analysis.fitting import points_of_frame
+from analysis.fits.bootstrap import Bootstrap
 from analysis.loading import LoadedStudy
 from orchestrator.errors import FitError, RecordError
 from orchestrator.spec.execution import Execution
@@ -47,9 +46,8 @@ def test_importing_analysis_loads_no_heavy_library() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_fit_can_be_called_whatever_was_imported_before() -> None:
-    assert analysis.fit is fit
-    assert analysis.fit.engine.STARTS > 0
+def test_fit_is_the_function_whatever_was_imported_before() -> None:
+    assert analysis.fits.engine.STARTS > 0
     assert list(inspect.signature(fit).parameters)[:2] == ["data", "law"]
 
 
@@ -146,7 +144,7 @@ def test_points_that_cannot_be_fitted_are_left_out_by_the_name_of_their_row() ->
     frame = frame_of()
     frame.loc[3, "value"] = np.nan
     made = fit(frame, laws.CHINCHILLA, intervals=None)
-    assert [item.label for item in made.dropped] == ["3"]
+    assert [item.label for item in made.dropped] == ["row 3"]
     assert "1 left out" in repr(made)
 
 
@@ -154,8 +152,11 @@ def test_a_frame_without_an_input_is_refused_with_the_columns_it_needs() -> None
     with pytest.raises(FitError, match="no column tokens") as caught:
         fit(frame_of().rename(columns={"tokens": "D"}), laws.CHINCHILLA)
     assert "params, tokens, value" in caught.value.mend
-    with pytest.raises(FitError, match="something else than numbers"):
-        points_of_frame(frame_of().assign(value="high"), laws.CHINCHILLA)
+    with pytest.raises(FitError, match="value is 'high'"):
+        fit(frame_of().assign(value="high"), laws.CHINCHILLA)
+    mixed = frame_of().assign(code=["a"] * 3 + ["b"] * (len(frame_of()) - 3))
+    with pytest.raises(FitError, match="code is 'b' in most rows"):
+        fit(mixed, laws.CHINCHILLA)
 
 
 def test_a_fit_shows_values_intervals_and_doubts() -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from analysis.fit.study import fit_study
+from analysis.fits.study import fit_study
 from analysis.report import write_report
 from analysis.report.fits import shown_fits
 from analysis.report.pictures import pictures

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from analysis.fit.study import fit_study
+from analysis.fits.study import fit_study
 from analysis.report import write_report
 from orchestrator.plan.observed import Observed, State
 from orchestrator.store.layout import RunFolder, StudyFolder

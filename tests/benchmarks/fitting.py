@@ -18,9 +18,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize, special
 
-from analysis.fit.bootstrap import Bootstrap
-from analysis.fit.engine import fit
-from analysis.fit.points import Points, clean_points
+from analysis.fits.bootstrap import Bootstrap
+from analysis.fits.engine import fit
+from analysis.fits.points import Points, clean_points
 from analysis.laws.chinchilla import CHINCHILLA, loss
 
 DATA = Path(__file__).parents[1] / "analysis" / "data" / "chinchilla_epoch.csv"

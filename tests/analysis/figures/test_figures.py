@@ -10,7 +10,7 @@ from analysis.figures import controls, figure_3, figure_4, figure_5, figure_8, s
 from analysis.figures.all import draw_study
 from analysis.figures.drawn import Drawn, NotDrawn
 from analysis.figures.save import save
-from analysis.fit.losses import trunk_losses
+from analysis.fits.losses import trunk_losses
 from analysis.study import StudyResults, open_study
 from orchestrator.store.layout import StudyFolder
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from analysis.fit.engine import fit
-from analysis.fit.estimator import LEAST_SQUARES, Estimator, Loss, Residual
-from analysis.fit.parabola import critical_ratio, parabola
-from analysis.fit.points import clean_points
+from analysis.fits.engine import fit
+from analysis.fits.estimator import LEAST_SQUARES, Estimator, Loss, Residual
+from analysis.fits.parabola import critical_ratio, parabola
+from analysis.fits.points import clean_points
 from analysis.laws.chinchilla import CHINCHILLA, best_allocation, loss
 from analysis.laws.mixture import mixture_law
 from analysis.laws.saturation import saturation

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.fit.bootstrap import Bootstrap, Resample
-from analysis.fit.chain import Chained, chain
-from analysis.fit.engine import fit
-from analysis.fit.estimator import Estimator, Loss, Residual
-from analysis.fit.points import clean_points
-from analysis.fit.record import Fit
+from analysis.fits.bootstrap import Bootstrap, Resample
+from analysis.fits.chain import Chained, chain
+from analysis.fits.engine import fit
+from analysis.fits.estimator import Estimator, Loss, Residual
+from analysis.fits.points import clean_points
+from analysis.fits.record import Fit
 from analysis.laws.overtraining import OVERTRAINING
 from analysis.laws.saturation import DOWNSTREAM_ERROR
 from orchestrator.errors import FitError

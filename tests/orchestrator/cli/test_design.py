@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.fit.engine import fit
-from analysis.fit.points import clean_points
+from analysis.fits.engine import fit
+from analysis.fits.points import clean_points
 from analysis.laws.chinchilla import CHINCHILLA, loss
 from orchestrator.cli.design import addition_lines, trunks_of
 from orchestrator.errors import FitError

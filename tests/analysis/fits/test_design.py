@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.fit.design import (
+from analysis.fits.design import (
     Candidates,
     additions,
     expected_half_width,

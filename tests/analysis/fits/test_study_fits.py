@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.fit.losses import on_frontier, trunk_losses
-from analysis.fit.study import LOSS_OF_FLOPS, LOSS_OF_PARAMS_AND_TOKENS, fit_study
+from analysis.fits.losses import on_frontier, trunk_losses
+from analysis.fits.study import LOSS_OF_FLOPS, LOSS_OF_PARAMS_AND_TOKENS, fit_study
 from analysis.study import open_study
 from orchestrator.store.files import read_json
 from orchestrator.store.layout import StudyFolder

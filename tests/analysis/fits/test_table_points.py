@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.fit.table_points import points_of_table
+from analysis.fits.table_points import points_of_table
 from orchestrator.errors import FitError
 
 INPUTS = ("params", "tokens")

@@ -4,12 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from analysis.fit.engine import find_optimum
-from analysis.fit.estimator import LEAST_SQUARES, Estimator, Loss
-from analysis.fit.newton import minimise
-from analysis.fit.points import Points
-from analysis.fit.problem import Expansion, Problem
-from analysis.fit.record import Value
+from analysis.fits.engine import find_optimum
+from analysis.fits.estimator import LEAST_SQUARES, Estimator, Loss
+from analysis.fits.newton import minimise
+from analysis.fits.points import Points
+from analysis.fits.problem import Expansion, Problem
+from analysis.fits.record import Value
 from analysis.laws.law import Array, Law
 from orchestrator.errors import ConfigError
 

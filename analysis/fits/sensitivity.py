@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.fit.bootstrap import leave_out_weights, refit
-from analysis.fit.engine import find_optimum, fit
-from analysis.fit.estimator import HUBER, LEAST_ABSOLUTE, LEAST_SQUARES, Estimator
-from analysis.fit.points import Points
-from analysis.fit.problem import Problem
+from analysis.fits.bootstrap import leave_out_weights, refit
+from analysis.fits.engine import find_optimum, fit
+from analysis.fits.estimator import HUBER, LEAST_ABSOLUTE, LEAST_SQUARES, Estimator
+from analysis.fits.points import Points
+from analysis.fits.problem import Problem
 from analysis.laws.law import Law
 from orchestrator.errors import FitError
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.fit.points import Points, clean_points
+from analysis.fits.points import Points, clean_points
 from analysis.laws.law import Array
 from orchestrator.errors import FitError
 
@@ -22,7 +22,7 @@ def points_of_table(
     """Return a table's rows as points; absent and non-positive values are dropped by name.
 
     Args:
-        frame: one row for each run; its index gives the row numbers.
+        frame: one row for each run; its index gives the row numbers, `run_id` the points' names.
         inputs: columns of the law's inputs.
         observed: column of what is fitted.
         cluster: column whose equal values share their noise, such as a seed or a size.
@@ -39,7 +39,8 @@ def points_of_table(
     _check_origin(frame)
     _check_doubled(frame, names)
     values = frame[names].to_numpy(dtype=np.float64)
-    labels = [f"row {row}" for row in frame.index]
+    named = frame["run_id"] if "run_id" in frame.columns else frame.index.map("row {}".format)
+    labels = [str(name) for name in named]
     keys = None if cluster is None else [str(key) for key in frame[cluster]]
     points = clean_points(values[:, :-1], values[:, -1], labels, keys)
     for name, column in zip(inputs, points.inputs.T, strict=True):
@@ -51,7 +52,9 @@ def _check_columns(frame: pd.DataFrame, names: Sequence[str]) -> None:
     missing = [name for name in names if name not in frame.columns]
     if missing:
         raise FitError(
-            f"no column {', '.join(missing)}", "table", f"it has: {', '.join(map(str, frame))}"
+            f"no column {', '.join(missing)}",
+            f"its columns are {', '.join(map(str, frame))}",
+            f"give {', '.join(names)}: rename columns, or name another one",
         )
     if frame.empty:
         raise FitError("the table has no rows", "table", "run `sweep results STUDY.yaml` first")

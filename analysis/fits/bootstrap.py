@@ -5,12 +5,12 @@ from enum import StrEnum
 
 import numpy as np
 
-from analysis.fit.descent import descend
-from analysis.fit.estimator import Residual
-from analysis.fit.interval import Ends
-from analysis.fit.points import Points
-from analysis.fit.problem import Problem
-from analysis.fit.record import IntervalMethod
+from analysis.fits.descent import descend
+from analysis.fits.estimator import Residual
+from analysis.fits.interval import Ends
+from analysis.fits.points import Points
+from analysis.fits.problem import Problem
+from analysis.fits.record import IntervalMethod
 from analysis.laws.law import Array
 from orchestrator.spec.checks import check_at_least, check_share
 

@@ -9,8 +9,8 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.fit.estimator import Residual
-from analysis.fit.problem import Problem
+from analysis.fits.estimator import Residual
+from analysis.fits.problem import Problem
 from analysis.laws.law import Array
 
 _GRID_STEPS = {1: 64, 2: 32}

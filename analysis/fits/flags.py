@@ -4,9 +4,9 @@ from itertools import combinations
 
 import numpy as np
 
-from analysis.fit.bootstrap import Replicates
-from analysis.fit.points import Points
-from analysis.fit.record import Certificate, Flag, Warn
+from analysis.fits.bootstrap import Replicates
+from analysis.fits.points import Points
+from analysis.fits.record import Certificate, Flag, Warn
 from analysis.laws.law import Array, Law
 
 POINTS_PER_PARAMETER = 2

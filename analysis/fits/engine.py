@@ -4,14 +4,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.fit.bootstrap import Bootstrap, Replicates, bootstrap
-from analysis.fit.descent import descend
-from analysis.fit.estimator import HUBER, Estimator
-from analysis.fit.flags import flags
-from analysis.fit.points import Points
-from analysis.fit.problem import Problem
-from analysis.fit.record import Certificate, Fit, Residuals, Value
-from analysis.fit.screen import screened_starts
+from analysis.fits.bootstrap import Bootstrap, Replicates, bootstrap
+from analysis.fits.descent import descend
+from analysis.fits.estimator import HUBER, Estimator
+from analysis.fits.flags import flags
+from analysis.fits.points import Points
+from analysis.fits.problem import Problem
+from analysis.fits.record import Certificate, Fit, Residuals, Value
+from analysis.fits.screen import screened_starts
 from analysis.laws.law import Array, Law
 from orchestrator.errors import FitError
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.fit.estimator import Estimator, Residual, huber, huber_curvature, huber_slope
-from analysis.fit.points import Points
+from analysis.fits.estimator import Estimator, Residual, huber, huber_curvature, huber_slope
+from analysis.fits.points import Points
 from analysis.laws.law import Array, Law
 
 _LEAST = 1e-100

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.fit.points import Points, clean_points
+from analysis.fits.points import Points, clean_points
 from analysis.laws.law import Array
 from analysis.study import StudyResults, scores
 

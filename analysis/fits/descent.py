@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.fit.estimator import Loss
-from analysis.fit.newton import Minima, minimise
-from analysis.fit.problem import Expansion, Problem
+from analysis.fits.estimator import Loss
+from analysis.fits.newton import Minima, minimise
+from analysis.fits.problem import Expansion, Problem
 from analysis.laws.law import Array
 
 _BATCH_VALUES = 4_000_000

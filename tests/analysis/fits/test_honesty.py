@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.fit.backtest import Backtest, grow, hold_out_each
-from analysis.fit.bootstrap import Bootstrap
-from analysis.fit.engine import fit
-from analysis.fit.estimator import LEAST_SQUARES
-from analysis.fit.flags import flags
-from analysis.fit.points import Points, clean_points
-from analysis.fit.record import Fit, Warn
-from analysis.fit.sensitivity import by_estimator, influences
+from analysis.fits.backtest import Backtest, grow, hold_out_each
+from analysis.fits.bootstrap import Bootstrap
+from analysis.fits.engine import fit
+from analysis.fits.estimator import LEAST_SQUARES
+from analysis.fits.flags import flags
+from analysis.fits.points import Points, clean_points
+from analysis.fits.record import Fit, Warn
+from analysis.fits.sensitivity import by_estimator, influences
 from analysis.laws.chinchilla import CHINCHILLA, loss
 from analysis.laws.law import Array
 from analysis.laws.power_law import power_law

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.fit.record import Fit
+from analysis.fits.record import Fit
 from analysis.laws.law import Array
 from orchestrator.errors import FitError
 

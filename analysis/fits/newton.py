@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.fit.problem import Expansion
+from analysis.fits.problem import Expansion
 from analysis.laws.law import Array
 
 TOLERANCE = 1e-13

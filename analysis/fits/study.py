@@ -6,12 +6,12 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from analysis.fit.backtest import grow, hold_out_each, hold_out_largest
-from analysis.fit.bootstrap import Bootstrap
-from analysis.fit.engine import fit
-from analysis.fit.losses import column, on_frontier, points_of, trunk_losses
-from analysis.fit.points import Points
-from analysis.fit.record import Fit
+from analysis.fits.backtest import grow, hold_out_each, hold_out_largest
+from analysis.fits.bootstrap import Bootstrap
+from analysis.fits.engine import fit
+from analysis.fits.losses import column, on_frontier, points_of, trunk_losses
+from analysis.fits.points import Points
+from analysis.fits.record import Fit
 from analysis.intervals import LEVEL
 from analysis.laws.chinchilla import (
     CHINCHILLA,

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from scipy import optimize
 
-from analysis.fit.bootstrap import Bootstrap, Resample, bootstrap, resample_weights
-from analysis.fit.engine import find_optimum, fit
-from analysis.fit.estimator import HUBER, LEAST_SQUARES
-from analysis.fit.interval import Ends, ends_of
-from analysis.fit.points import Points, clean_points
-from analysis.fit.problem import Problem
-from analysis.fit.profile import profile_interval
+from analysis.fits.bootstrap import Bootstrap, Resample, bootstrap, resample_weights
+from analysis.fits.engine import find_optimum, fit
+from analysis.fits.estimator import HUBER, LEAST_SQUARES
+from analysis.fits.interval import Ends, ends_of
+from analysis.fits.points import Points, clean_points
+from analysis.fits.problem import Problem
+from analysis.fits.profile import profile_interval
 from analysis.laws.chinchilla import (
     CHINCHILLA,
     loss,

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.fit.backtest import hold_out, hold_out_largest
-from analysis.fit.bootstrap import Bootstrap
-from analysis.fit.engine import fit
-from analysis.fit.estimator import (
+from analysis.fits.backtest import hold_out, hold_out_largest
+from analysis.fits.bootstrap import Bootstrap
+from analysis.fits.engine import fit
+from analysis.fits.estimator import (
     HUBER,
     LEAST_ABSOLUTE,
     LEAST_SQUARES,
@@ -20,8 +20,8 @@ from analysis.fit.estimator import (
     Loss,
     Residual,
 )
-from analysis.fit.points import Points, clean_points
-from analysis.fit.record import Warn
+from analysis.fits.points import Points, clean_points
+from analysis.fits.record import Warn
 from analysis.laws.chinchilla import CHINCHILLA, best_allocation, loss
 from analysis.laws.power_law import power_law
 from orchestrator.errors import FitError

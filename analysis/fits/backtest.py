@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.fit.engine import fit
-from analysis.fit.estimator import HUBER, Estimator
-from analysis.fit.points import Points
+from analysis.fits.engine import fit
+from analysis.fits.estimator import HUBER, Estimator
+from analysis.fits.points import Points
 from analysis.laws.law import Array, Law
 from orchestrator.errors import FitError
 

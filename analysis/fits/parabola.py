@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.fit.interval import ends_of
-from analysis.fit.record import Value
+from analysis.fits.interval import ends_of
+from analysis.fits.record import Value
 from analysis.laws.law import Array
 from orchestrator.errors import FitError
 

@@ -6,9 +6,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from analysis.fit.estimator import Estimator
-from analysis.fit.interval import Ends, ends_of
-from analysis.fit.points import Dropped
+from analysis.fits.estimator import Estimator
+from analysis.fits.interval import Ends, ends_of
+from analysis.fits.points import Dropped
 from analysis.laws.law import Array, Law
 from orchestrator.spec.codec import Plain
 
