@@ -16,7 +16,7 @@ from models.stages.start import config_of, prepare
 from models.training import checkpoint
 from models.training.checkpoint import Checkpoint
 from models.training.features import open_features
-from models.training.loop import CHECKPOINT_SECONDS
+from models.training.training import CHECKPOINT_SECONDS
 from models.training.validation import POSITIONS_AT_ONCE
 from models.training.weights import weights_folders
 from orchestrator.spec.run import Filter

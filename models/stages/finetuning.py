@@ -6,8 +6,9 @@ from models.stages.inheritance import inherit, with_tower
 from models.stages.next_token import held_out_losses, next_token
 from models.stages.start import config_of, placed, prepare
 from models.training.features import open_features
-from models.training.loop import Training, train
+from models.training.loop import train
 from models.training.optimizer import build_optimizer
+from models.training.training import Training
 from orchestrator.errors import DataError
 from orchestrator.spec.run import Finetune
 from orchestrator.store.stage import StageContext, StageResult
@@ -50,6 +51,7 @@ def finetune(context: StageContext) -> StageResult:
             parts=next_token(context, config, model, batches, features),
             schedule=config.schedule,
             grad_clip=config.optimizer.grad_clip,
+            guard=config.optimizer.guard,
             batch=config.batch_examples,
             end=config.steps * config.batch_examples,
             keep_optimizer=False,

@@ -10,8 +10,9 @@ from models.stages.inheritance import inherit, with_tower
 from models.stages.mixed_data import image_features, mixed_data
 from models.stages.next_token import held_out_losses, next_token
 from models.stages.start import config_of, placed, prepare
-from models.training.loop import Training, train
+from models.training.loop import train
 from models.training.optimizer import build_optimizer
+from models.training.training import Training
 from orchestrator.spec.optimizer import OptimizerState
 from orchestrator.spec.run import ImageTextPretrain, TextPretrain
 from orchestrator.store.stage import StageContext, StageResult
@@ -40,11 +41,13 @@ def text_pretrain(context: StageContext) -> StageResult:
             parts=next_token(context, config, model, batches, None),
             schedule=config.schedule,
             grad_clip=config.optimizer.grad_clip,
+            guard=config.optimizer.guard,
             batch=config.batch_tokens,
             end=config.end_tokens,
             keep_optimizer=True,
             start=0 if before is None else before.position,
             counters={} if before is None else before.counters,
+            recent=() if before is None else before.recent,
         ),
         context,
     )
@@ -85,6 +88,7 @@ def image_text_pretrain(context: StageContext) -> StageResult:
             parts=next_token(context, config, model, batches, features),
             schedule=config.schedule,
             grad_clip=config.optimizer.grad_clip,
+            guard=config.optimizer.guard,
             batch=config.batch_tokens,
             end=config.tokens,
             keep_optimizer=False,

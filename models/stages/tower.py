@@ -4,10 +4,11 @@ from models.architecture.build import build_classifier
 from models.data.scenes import open_scenes
 from models.stages.start import config_of, prepare
 from models.training.features import store_features
-from models.training.loop import Training, train
+from models.training.loop import train
 from models.training.loss import PatchClass
 from models.training.optimizer import build_optimizer
 from models.training.tower import parted, patch_accuracy, scene_order
+from models.training.training import Training
 from orchestrator.errors import ConfigError
 from orchestrator.spec.model import Encoder
 from orchestrator.spec.run import TowerPretrain
@@ -44,6 +45,7 @@ def tower_pretrain(context: StageContext) -> StageResult:
             parts=parts,
             schedule=config.schedule,
             grad_clip=config.optimizer.grad_clip,
+            guard=config.optimizer.guard,
             batch=config.batch_images,
             end=config.steps * config.batch_images,
             keep_optimizer=False,

@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ from torch import Tensor, nn
 from models.architecture.build import build_model
 from models.architecture.vlm import VisionLanguageModel
 from models.manifest import verify, write_manifest
+from models.training.guard import Recent
+from models.training.sharding import cut_like
 from orchestrator.errors import RecordError
 from orchestrator.spec.model import ModelConfig, VisionConfig
 from orchestrator.store.checkpoint_files import OPTIMIZER_FILE
@@ -55,6 +57,8 @@ class Checkpoint:
     """Parameters and persistent buffers by name."""
     optimizer: Mapping[str, Tensor] | None
     """Optimizer state, named by parameter and kind; None where nothing goes on from here."""
+    recent: Recent = ()
+    """Loss and gradient norm of the last good steps, where spikes are looked for."""
 
 
 Holding = Callable[[], AbstractContextManager[None]]
@@ -62,11 +66,23 @@ Holding = Callable[[], AbstractContextManager[None]]
 
 
 def save(
-    checkpoints: Path, checkpoint: Checkpoint, *, keep: int, holding: Holding = nullcontext
+    checkpoints: Path,
+    checkpoint: Checkpoint,
+    *,
+    keep: int,
+    also: Collection[int] = (),
+    holding: Holding = nullcontext,
 ) -> Path:
     """Write a checkpoint, remove all but the last `keep` up to it, return its folder.
 
     A crash at any point leaves no folder of this name, or a complete one.
+
+    Args:
+        checkpoints: where they lie.
+        checkpoint: what is written.
+        keep: how many stay, this one among them.
+        also: positions of others that stay.
+        holding: gives contexts in which nobody can take the run over.
 
     Raises:
         LeaseHeldError: if the run was taken over; what the other process wrote is untouched.
@@ -84,12 +100,14 @@ def save(
             shutil.rmtree(final)
         part.rename(final)
         _sync_folder(checkpoints)
-        _prune(checkpoints, keep=keep, latest=checkpoint.position)
+        _prune(checkpoints, keep=keep, also=also, latest=checkpoint.position)
     return final
 
 
-def clear(checkpoints: Path, *, keep: int, latest: int) -> None:
+def clear(checkpoints: Path, *, keep: int, latest: int, also: Collection[int] = ()) -> None:
     """Remove leftover parts, and all but the last `keep` checkpoints up to position `latest`.
+
+    Those at the positions `also` stay.
 
     One beyond `latest` was found damaged, or training would have gone on from it. The caller
     makes sure that nobody can take the run over meanwhile.
@@ -98,7 +116,7 @@ def clear(checkpoints: Path, *, keep: int, latest: int) -> None:
         return
     for path in checkpoints.glob(f".*{PART}"):
         shutil.rmtree(path, ignore_errors=True)
-    _prune(checkpoints, keep=keep, latest=latest)
+    _prune(checkpoints, keep=keep, also=also, latest=latest)
 
 
 def _fill(part: Path, checkpoint: Checkpoint) -> None:
@@ -106,8 +124,13 @@ def _fill(part: Path, checkpoint: Checkpoint) -> None:
     _write_tensors(part / MODEL, checkpoint.weights)
     if checkpoint.optimizer is not None:
         _write_tensors(part / OPTIMIZER_FILE, checkpoint.optimizer)
-    counters = dict(checkpoint.counters)
-    state = {"step": checkpoint.step, "position": checkpoint.position, "counters": counters}
+    state: dict[str, object] = {
+        "step": checkpoint.step,
+        "position": checkpoint.position,
+        "counters": dict(checkpoint.counters),
+    }
+    if checkpoint.recent:
+        state["recent"] = checkpoint.recent
     write_json(part / STATE, state)
     write_manifest(part)
     part.chmod(0o755)  # the temporary folder's mode is for its owner alone
@@ -130,9 +153,10 @@ def newest_valid(checkpoints: Path) -> Path | None:
 
 
 def read(folder: Path) -> Checkpoint:
-    """Read a checkpoint that `newest_valid` has found good."""
+    """Read a checkpoint that `newest_valid` or `verify` has found good."""
     state = read_json(folder / STATE)
     step, position = cast(int, state["step"]), cast(int, state["position"])
+    recent = cast(list[list[float]], state.get("recent", []))
     optimizer = folder / OPTIMIZER_FILE
     return Checkpoint(
         step=step,
@@ -140,6 +164,7 @@ def read(folder: Path) -> Checkpoint:
         counters=cast(dict[str, int], state["counters"]),
         weights=load_file(folder / MODEL),
         optimizer=load_file(optimizer) if optimizer.exists() else None,
+        recent=tuple((loss, norm) for loss, norm in recent),
     )
 
 
@@ -188,7 +213,7 @@ def load_weights(
     where: str,
     new: tuple[str, ...] = (),
 ) -> None:
-    """Copy weights into a module, by name.
+    """Copy weights into a module, by name; where it is cut over processes, each takes its share.
 
     Args:
         module: what is filled.
@@ -211,7 +236,7 @@ def load_weights(
             raise _other_model(f"the checkpoint's {name} has shape {shapes}", where)
     with torch.no_grad():
         for name, tensor in weights.items():
-            own[name].copy_(tensor)
+            own[name].copy_(cut_like(tensor, own[name]))
 
 
 def _other_model(what: str, where: str) -> RecordError:
@@ -225,11 +250,11 @@ def positions(checkpoints: Path) -> list[int]:
     return sorted(int(path.name) for path in checkpoints.iterdir() if path.name.isdecimal())
 
 
-def _prune(checkpoints: Path, *, keep: int, latest: int) -> None:
+def _prune(checkpoints: Path, *, keep: int, also: Collection[int], latest: int) -> None:
     there = positions(checkpoints)
     kept = [position for position in there if position <= latest][-keep:]
     for position in there:
-        if position not in kept:
+        if position not in kept and position not in also:
             shutil.rmtree(checkpoints / str(position))
 
 

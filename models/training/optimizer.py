@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from models.training.sharding import cut_like
 from orchestrator.errors import RecordError
 from orchestrator.spec.optimizer import Decay, OptimizerConfig
 
@@ -79,4 +80,5 @@ def load_state(
                 mend="declare the model that this checkpoint was trained as",
             )
         parameter = parameters[owner]
-        optimizer.state[parameter][kind] = tensor.to(parameter.device, copy=True)
+        share = tensor if tensor.ndim == 0 else cut_like(tensor, parameter)
+        optimizer.state[parameter][kind] = share.to(parameter.device, copy=True)

@@ -67,8 +67,12 @@ def shard(
 
 
 def cut_like(whole: Tensor, share: Tensor) -> Tensor:
-    """Return this process's share of a tensor that all of them have, cut as another one is."""
-    assert isinstance(share, DTensor), "every parameter of a sharded model is"
+    """Return this process's share of a tensor that all of them have, cut as another one is.
+
+    One that is not cut comes back whole.
+    """
+    if not isinstance(share, DTensor):
+        return whole
     whole = whole.to(share.device)
     return distribute_tensor(whole, share.device_mesh, share.placements, src_data_rank=None)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.spec.checks import check_at_least, check_positive, check_share
+from orchestrator.spec.guard import Guard
 
 
 class Decay(StrEnum):
@@ -44,6 +45,8 @@ class OptimizerConfig:
     """Largest global L2 norm of the gradient. Above 0."""
     z_loss: float = 0.0
     """Weight of the mean squared log-partition, over supervised positions. At least 0."""
+    guard: Guard = Guard()
+    """What is done about steps that would harm the model."""
 
     def __post_init__(self) -> None:
         check_share("beta1", self.beta1)

@@ -23,7 +23,7 @@ class StoppedError(Exception):
 
 
 class DivergedError(Exception):
-    """Raised by a stage whose loss is no longer a number."""
+    """Raised by a stage whose training went astray: a loss that is no number, or spikes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,9 @@ import pytest
 import torch
 
 from models import stages
-from models.training import checkpoint, loop
+from models.training import checkpoint, standing
+from models.training.training import Training
+from orchestrator.store.stage import StoppedError
 from tests.models.test_stages import trunk
 
 Contexts = Callable[..., Any]
@@ -55,7 +57,7 @@ def files(context: Any) -> dict[str, bytes]:
 @pytest.fixture(autouse=True)
 def saves_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Save after each step, in this process's children too."""
-    original = loop.Training
+    original = Training
 
     def often(**given: Any) -> Any:
         return original(**given, checkpoint_seconds=0.0)
@@ -135,10 +137,10 @@ def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before_it(
     alone = stage_context(trunk(STEPS), runs="alone")
     stages.text_pretrain(alone)
     hurt = stage_context(trunk(STEPS), runs="hurt", stop_after=3)
-    with pytest.raises(loop.StoppedError):
+    with pytest.raises(StoppedError):
         stages.text_pretrain(hurt)
     positions = checkpoint.positions(hurt.folder.checkpoints)
-    assert len(positions) == loop.CHECKPOINTS_KEPT
+    assert len(positions) == standing.CHECKPOINTS_KEPT
     damage(hurt.folder.checkpoints / str(positions[-1]) / name)
     resumed = stage_context(trunk(STEPS), runs="hurt")
     stages.text_pretrain(resumed)

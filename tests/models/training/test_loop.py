@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from models.training import checkpoint
-from models.training.loop import Training, train
+from models.training.loop import train
 from models.training.loss import Part
 from models.training.optimizer import build_optimizer
+from models.training.training import Training
 from orchestrator.spec.model import ModelConfig, Norm
 from orchestrator.spec.optimizer import OptimizerConfig
 from orchestrator.spec.run import TextPretrain

@@ -12,6 +12,7 @@ import torch
 from models import stages
 from models.training import checkpoint
 from orchestrator.spec.execution import Execution
+from orchestrator.spec.guard import BadStep, Guard
 from orchestrator.spec.parallel import Recompute, Sharding
 from orchestrator.spec.run import RunConfig
 from orchestrator.store.stage import StageContext, StageResult, StoppedError
@@ -80,7 +81,7 @@ def differ(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
-@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("size", [2, 4])
 def test_several_processes_follow_the_loss_curve_of_one(
     stage_context: Contexts, size: int, accumulation: int
 ) -> None:
@@ -141,7 +142,7 @@ SHARDED = Execution(sharding=Sharding.SHARDED)
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
-@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("size", [2, 4])
 def test_processes_with_a_share_of_the_weights_follow_the_loss_curve_of_one(
     stage_context: Contexts, size: int, accumulation: int
 ) -> None:
@@ -196,3 +197,15 @@ def test_blocks_computed_again_give_the_same_bits(stage_context: Contexts) -> No
     together(stage_context, trunk(3), 1, runs="again", execution=again)
     kept, computed = (weights(stage_context, trunk(3), runs=runs) for runs in ("kept", "again"))
     assert differ(kept, computed) == 0
+
+
+def test_all_processes_go_back_from_the_same_steps(stage_context: Contexts) -> None:
+    guard = Guard(bad_step=BadStep.REWIND, rewind_steps=2, spike_sigmas=0.01, window=4, most=20)
+    jumpy = replace(trunk(12), optimizer=replace(trunk(12).optimizer, guard=guard))
+    alone = together(stage_context, jumpy, 1, runs="alone")
+    assert alone[0][3]["left_out_steps"] > alone[0][3]["bad_steps"] > 1
+    for runs, execution in (("whole", Execution()), ("shares", SHARDED)):
+        told = together(stage_context, jumpy, 2, runs=runs, execution=execution)
+        assert {word for _, word, _, _ in told} == {"done"}, told
+        assert told[0][3] == alone[0][3]
+        assert told[1][2] == pytest.approx(alone[0][2], rel=1e-4)

@@ -33,7 +33,7 @@ RATE = {
     "plateau": 1e-3,
     "anneal": 0.2,
 }
-OPTIMIZER = {"beta2": 0.99}
+OPTIMIZER = {"beta2": 0.99, "guard": {"window": 100}}
 STAGES: dict[str, Any] = {
     "tower_pretrain": {
         "scenes": "world/scenes",
@@ -100,6 +100,11 @@ OPTIMIZERS: dict[str, Any] = {
     "decay": "matrices",
     "grad_clip": 0.5,
     "z_loss": 1e-4,
+    "guard.bad_step": "skip",
+    "guard.spike_sigmas": 6,
+    "guard.window": 64,
+    "guard.rewind_steps": 50,
+    "guard.most": 5,
 }
 
 

@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import replace
 
+from orchestrator.spec.guard import BadStep, Guard
 from orchestrator.spec.identity import run_id
 from orchestrator.spec.model import (
     PUBLISHED_WEIGHTS,
@@ -156,6 +157,8 @@ OPTIMIZERS = {
     "matrices": OptimizerConfig(decay=Decay.MATRICES, weight_decay=0.1),
     "z-loss": OptimizerConfig(z_loss=1e-4, beta2=0.99, eps=1e-10, grad_clip=0.5),
     "no-decay": OptimizerConfig(weight_decay=0, beta1=1),
+    "skipping": OptimizerConfig(guard=Guard(bad_step=BadStep.SKIP, spike_sigmas=6)),
+    "rewinding": OptimizerConfig(guard=Guard(bad_step=BadStep.REWIND, window=64, most=3)),
 }
 SUITES = {
     "blind": replace(SUITE, images=Images.BLIND),

@@ -57,7 +57,7 @@ def plain(value: Any) -> Any:
     for field in fields(value):
         item = getattr(value, field.name)
         if field.default is MISSING or item != field.default:
-            is_real = hints[field.name] is float and type(item) is int
+            is_real = hints[field.name] in (float, float | None) and type(item) is int
             written[field.name] = float(item) if is_real else plain(item)
     return written
 

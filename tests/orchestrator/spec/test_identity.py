@@ -9,6 +9,7 @@ from typing import Any, cast, get_args, get_type_hints
 import pytest
 
 from orchestrator.errors import ConfigError
+from orchestrator.spec.guard import BadStep, Guard
 from orchestrator.spec.identity import Namer, run_id
 from orchestrator.spec.model import Encoder, FeedForward, Norm, Projector
 from orchestrator.spec.optimizer import Decay, OptimizerState
@@ -54,6 +55,11 @@ ALTERNATIVES: dict[str, Any] = {
     "OptimizerConfig.decay": Decay.MATRICES,
     "OptimizerConfig.grad_clip": 0.5,
     "OptimizerConfig.z_loss": 1e-4,
+    "Guard.bad_step": BadStep.SKIP,
+    "Guard.spike_sigmas": 6.0,
+    "Guard.window": 64,
+    "Guard.rewind_steps": 50,
+    "Guard.most": 5,
     "SuiteConfig.name": "other",
     "SuiteConfig.kind": SuiteKind.TEXT,
     "SuiteConfig.benchmarks": ("vqa", "gqa"),
@@ -111,6 +117,12 @@ DEFAULTS: dict[str, Any] = {
     "OptimizerConfig.decay": Decay.ALL,
     "OptimizerConfig.grad_clip": 1.0,
     "OptimizerConfig.z_loss": 0.0,
+    "OptimizerConfig.guard": Guard(),
+    "Guard.bad_step": BadStep.STOP,
+    "Guard.spike_sigmas": None,
+    "Guard.window": 128,
+    "Guard.rewind_steps": 100,
+    "Guard.most": 10,
     "SuiteConfig.images": Images.GIVEN,
     "SuiteConfig.limit": None,
     "ImageTextPretrain.captions_from": None,

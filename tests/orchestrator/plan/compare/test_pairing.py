@@ -105,8 +105,16 @@ def test_runs_of_another_kind_altogether_are_no_counterparts(
     other["models"]["s"] |= {"norm": "rms_norm", "qk_norm": False, "ffn_multiple": 32}
     other["encoders"]["tower"] |= {"image_size": 64, "feature_width": 16, "projector": "linear"}
     for name in ("tower_pretrain", "text_pretrain", "finetune"):
-        rates = {"beta1": 0.5, "beta2": 0.5, "eps": 1e-3, "weight_decay": 1, "decay": "matrices"}
-        other["stages"][name]["optimizer"] = {**rates, "grad_clip": 2, "z_loss": 1}
+        rates: Tree = {
+            "beta1": 0.5,
+            "beta2": 0.5,
+            "eps": 1e-3,
+            "weight_decay": 1,
+            "decay": "matrices",
+        }
+        guard = {"bad_step": "skip", "spike_sigmas": 6, "window": 9, "rewind_steps": 9, "most": 9}
+        rates |= {"grad_clip": 2, "z_loss": 1, "guard": guard}
+        other["stages"][name]["optimizer"] = rates
         other["stages"][name]["learning_rate"] = {"peak": 1e-4, "final": 1e-5, "curve": "linear"}
     assert not pairs_of(before, plan_tree(arm(other, cooldown_point=["40%"])))
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.training.loop import CHECKPOINT_SECONDS
+from models.training.training import CHECKPOINT_SECONDS
 from orchestrator.errors import ConfigError, PlanError
 from orchestrator.plan.makespan.capacity import Capacity, Pool, this_machine
 from orchestrator.plan.makespan.failures import (

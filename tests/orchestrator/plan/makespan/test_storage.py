@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.training.loop import CHECKPOINTS_KEPT
+from models.training.standing import CHECKPOINTS_KEPT
 from orchestrator.plan.makespan.capacity import Capacity, Pool, this_machine
 from orchestrator.plan.makespan.makespan import simulate
 from orchestrator.plan.makespan.simulation import Order, Rules
