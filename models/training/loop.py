@@ -26,7 +26,7 @@ from models.training.standing import (
     save,
 )
 from models.training.training import Trained, Training
-from orchestrator.spec.execution import Execution
+from orchestrator.spec.execution import Device, Execution
 from orchestrator.spec.guard import BadStep
 from orchestrator.spec.parallel import Recompute
 from orchestrator.store.stage import DivergedError, Progress, StageContext, StoppedError
@@ -126,7 +126,14 @@ def _step(training: Training, context: StageContext, ranks: Ranks, standing: Sta
         position=standing.position,
         loss=loss,
         values=values,
+        device_memory_mib=_device_memory_mib(context.execution),
     )
+
+
+def _device_memory_mib(execution: Execution) -> float | None:
+    if execution.device is not Device.CUDA:
+        return None
+    return torch.cuda.max_memory_allocated() / 2**20
 
 
 def _differentiate(

@@ -22,6 +22,7 @@ def running_table(running: Sequence[RunningRun]) -> Table:
             f"{progress.step:,}/{progress.steps:,}" if progress else "starting",
             loss,
             speed(item),
+            f"MFU {progress.mfu:.0%}" if progress and progress.mfu is not None else "",
             "" if item.seconds_left is None else f"{duration(item.seconds_left)} left",
             Text(f"{item.run.stage.value}: {item.run.title}", style="dim", no_wrap=True),
         )

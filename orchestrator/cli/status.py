@@ -86,6 +86,9 @@ def _progress(item: RunningRun | None) -> dict[str, Plain]:
         "steps": progress.steps if progress else None,
         "loss": progress.loss if progress else None,
         "tokens_per_second": item.tokens_per_second if item else None,
+        "mfu": progress.mfu if progress else None,
+        "memory_mib": progress.memory_mib if progress else None,
+        "device_memory_mib": progress.device_memory_mib if progress else None,
         "seconds_left": item.seconds_left if item else None,
     }
 

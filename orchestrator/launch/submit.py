@@ -91,6 +91,7 @@ def intent_of(
         slot=None,
         host=host_name(),
         time=timestamp(now),
+        step_flops=run.cost.flops / run.cost.steps if run.cost.steps else None,
     )
 
 

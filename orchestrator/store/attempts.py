@@ -57,6 +57,10 @@ class Intent:
     """Its number in an array of jobs on a cluster; None on this machine."""
     processes: int = 1
     """Processes that make it together, each on a device of its own. At least 1."""
+    step_flops: float | None = None
+    """FLOP of one optimizer step by the plan; None for a run that takes none."""
+    peak_teraflops: float | None = None
+    """Peak of each device in 10^12 FLOP per second by the cluster's profile; None without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +92,10 @@ class Exit:
     """Mean over the steps of this attempt; None if there were none."""
     peak_memory_mib: float | None
     """Largest resident memory of the process; None if nobody measured it."""
+    device_memory_mib: float | None = None
+    """Largest memory that it held on its device; None on a CPU, or if nobody measured it."""
+    mfu: float | None = None
+    """Model FLOP utilisation over the attempt, 1 at the devices' peak; None if not known."""
     nodes: tuple[str, ...] = ()
     """Machines that failed under it."""
     job_state: str | None = None

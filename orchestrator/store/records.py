@@ -80,6 +80,12 @@ class ProgressRecord:
     """Recent speed; None before two steps were timed."""
     heartbeat: str
     """When it was written, ISO 8601 in UTC."""
+    mfu: float | None = None
+    """Recent model FLOP utilisation, 1 at the devices' peak; None if not known."""
+    memory_mib: float | None = None
+    """Most resident memory so far, of the first process; None if nobody measured it."""
+    device_memory_mib: float | None = None
+    """Most memory held on its device so far; None on a CPU."""
 
 
 def write_run(folder: RunFolder, record: RunRecord) -> None:

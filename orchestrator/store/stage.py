@@ -72,6 +72,8 @@ class Progress:
     """Training loss in nats per supervised token."""
     values: Mapping[str, float] | None = None
     """Other logged values: `learning_rate`, `grad_norm`, `val_text_loss`."""
+    device_memory_mib: float | None = None
+    """Most memory held on the device so far; not logged step by step."""
 
 
 class StageContext(Protocol):

@@ -37,6 +37,10 @@ class Reports(Protocol):
         """Give a sign of life."""
         ...
 
+    def usage(self) -> dict[str, float]:
+        """Return what was measured of the machine lately, by name."""
+        ...
+
 
 class RunContext:
     """The `StageContext` of one attempt."""
@@ -117,7 +121,7 @@ class RunContext:
     def report(self, progress: Progress) -> None:
         """Log a step."""
         self._reporter.report(progress)
-        self._tracker.log(progress)
+        self._tracker.log(progress, self._reporter.usage())
 
     def holding(self) -> AbstractContextManager[None]:
         """Return a context in which nobody can take the run over.

@@ -8,7 +8,6 @@ and who finds the lease free finds the end recorded, too.
 import errno
 import logging
 import os
-import resource
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -49,6 +48,7 @@ from orchestrator.worker.memory_limit import limited
 from orchestrator.worker.progress import Reporter
 from orchestrator.worker.signals import StopFlag
 from orchestrator.worker.tracking import open_tracker
+from orchestrator.worker.usage import peak_memory_mib
 
 _LOG = logging.getLogger(__name__)
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -230,7 +230,7 @@ def _run_stage(  # noqa: PLR0913  (what one attempt is made of)
     function = load_function(record.function)
     reporter = Reporter(
         folder,
-        attempt=attempt.number,
+        inputs.intent,
         clock=clock,
         still_ours=lambda: check(folder, lease),
     )
@@ -284,7 +284,9 @@ def _record_exit(
         device=account.device,
         step=reporter.last.step if reporter and reporter.last else None,
         steps_per_second=reporter.mean_speed() if reporter else None,
-        peak_memory_mib=_peak_memory_mib(),
+        peak_memory_mib=peak_memory_mib(),
+        device_memory_mib=reporter.last.device_memory_mib if reporter and reporter.last else None,
+        mfu=reporter.mean_mfu() if reporter else None,
     )
     try:
         write_exit(attempt, ending)
@@ -297,11 +299,6 @@ def _is_closed(attempt: AttemptFolder) -> bool:
         ending = read_exit(attempt)
         return ending is not None and ending.job_state is not None
     return False
-
-
-def _peak_memory_mib() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes on macOS, else KiB
 
 
 def _tell(error: BaseException, code: ExitCode) -> None:

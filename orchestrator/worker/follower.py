@@ -42,6 +42,10 @@ class Silent:
     def beat(self) -> None:
         """Do nothing: the first process gives the signs of life."""
 
+    def usage(self) -> dict[str, float]:
+        """Return nothing: the first process speaks for all."""
+        return {}
+
 
 def follow(
     folder: RunFolder,

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from typing import TextIO
 
+from orchestrator.store.attempts import Intent
 from orchestrator.store.files import replacing
 from orchestrator.store.layout import RunFolder
 from orchestrator.store.records import ProgressRecord, write_progress
@@ -18,6 +19,7 @@ from orchestrator.store.stage import Progress
 from orchestrator.store.versioned import timestamp
 from orchestrator.worker.clock import Clock
 from orchestrator.worker.process import host_name
+from orchestrator.worker.usage import model_flops_utilisation, peak_memory_mib
 
 INTERVAL_SECONDS = 1.0
 """Least time between two writes of `progress.json`."""
@@ -30,13 +32,13 @@ class Reporter:
     """Writes down the steps of one attempt."""
 
     def __init__(
-        self, folder: RunFolder, *, attempt: int, clock: Clock, still_ours: Callable[[], None]
+        self, folder: RunFolder, intent: Intent, *, clock: Clock, still_ours: Callable[[], None]
     ) -> None:
         """Start with nothing reported.
 
         Args:
             folder: the run.
-            attempt: number of the attempt.
+            intent: of the attempt.
             clock: tells the time.
             still_ours: raises if the run was taken over by another process.
         """
@@ -44,7 +46,7 @@ class Reporter:
         self.first_step: int | None = None
         self.began = clock.seconds()
         self._folder = folder
-        self._attempt = attempt
+        self._intent = intent
         self._clock = clock
         self._still_ours = still_ours
         self._metrics: TextIO | None = None
@@ -94,6 +96,20 @@ class Reporter:
             return None
         return (self.last.step - self.first_step) / seconds
 
+    def mean_mfu(self) -> float | None:
+        """Return the model FLOP utilisation over the whole attempt; None if not known."""
+        return model_flops_utilisation(self._intent, self.mean_speed())
+
+    def usage(self) -> dict[str, float]:
+        """What was measured of the machine lately, by name; what is not known is left out."""
+        found = {
+            "steps_per_second": self._speed,
+            "mfu": model_flops_utilisation(self._intent, self._speed),
+            "memory_mib": peak_memory_mib(),
+            "device_memory_mib": self.last.device_memory_mib if self.last else None,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
     def _open(self) -> TextIO:
         return self._folder.metrics.open("a", encoding="utf-8", buffering=1)
 
@@ -111,7 +127,7 @@ class Reporter:
         if self.last is None:
             return
         record = ProgressRecord(
-            attempt=self._attempt,
+            attempt=self._intent.attempt,
             pid=os.getpid(),
             host=host_name(),
             first_step=self.first_step or 0,
@@ -121,6 +137,9 @@ class Reporter:
             loss=_finite(self.last.loss),
             steps_per_second=self._speed,
             heartbeat=timestamp(self._clock.now()),
+            mfu=model_flops_utilisation(self._intent, self._speed),
+            memory_mib=peak_memory_mib(),
+            device_memory_mib=self.last.device_memory_mib,
         )
         write_progress(self._folder, record)
 

@@ -8,7 +8,7 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -32,8 +32,8 @@ _TAG_LENGTH = 64
 class Tracker(Protocol):
     """Someone who is told about a run."""
 
-    def log(self, progress: Progress) -> None:
-        """Tell a step."""
+    def log(self, progress: Progress, usage: Mapping[str, float]) -> None:
+        """Tell a step, and what was measured of the machine lately."""
         ...
 
     def finish(self, result: StageResult | None) -> None:
@@ -44,7 +44,7 @@ class Tracker(Protocol):
 class NoTracker:
     """Tells nobody."""
 
-    def log(self, progress: Progress) -> None:
+    def log(self, progress: Progress, usage: Mapping[str, float]) -> None:
         """Do nothing."""
 
     def finish(self, result: StageResult | None) -> None:
@@ -71,11 +71,12 @@ class WandbTracker:
         self._run: Any = None  # wandb's type cannot be named without importing wandb
         self._try(lambda: self._start(attempt, record))
 
-    def log(self, progress: Progress) -> None:
-        """Tell a step, unless it was told before."""
+    def log(self, progress: Progress, usage: Mapping[str, float]) -> None:
+        """Tell a step, unless it was told before; the machine's values lie below `machine/`."""
         if progress.step <= self._told:
             return
         values = {**(progress.values or {}), "position": progress.position}
+        values |= {f"machine/{name}": value for name, value in usage.items()}
         if progress.loss is not None:
             values["loss"] = progress.loss
         self._try(lambda: self._run.log(values, step=progress.step))

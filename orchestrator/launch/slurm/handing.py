@@ -17,6 +17,7 @@ from orchestrator.launch.slurm.scheduler import Reply, Submitted
 from orchestrator.launch.submit import intent_of, record_of
 from orchestrator.plan.causes import Step
 from orchestrator.plan.plan import PlannedRun
+from orchestrator.spec.execution import Device
 from orchestrator.store.attempts import (
     CLUSTER,
     Intent,
@@ -109,12 +110,14 @@ def _intent(
 ) -> Intent:
     intent = intent_of(cluster.config, want.run, attempt, token, now, want.step)
     execution = execution_of(intent.execution, want.run, cluster.layouts)
+    is_gpu = execution.device is Device.CUDA
     return replace(
         intent,
         backend=CLUSTER,
         task=index,
         execution=execution,
         processes=want.run.cost.devices,
+        peak_teraflops=cluster.profile.gpu.peak_teraflops if is_gpu else None,
     )
 
 

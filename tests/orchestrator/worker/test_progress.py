@@ -2,11 +2,16 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestrator.spec.execution import Execution
+from orchestrator.spec.launch import Tracking
+from orchestrator.store.attempts import Intent
 from orchestrator.store.layout import RunFolder
 from orchestrator.store.records import read_progress
 from orchestrator.store.stage import Progress
@@ -31,8 +36,25 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path)
 
 
-def reporter(folder: RunFolder, time: Time, attempt: int = 1) -> Reporter:
-    return Reporter(folder, attempt=attempt, clock=time.clock(), still_ours=lambda: None)
+INTENT = Intent(
+    attempt=1,
+    token="t",
+    execution=Execution(),
+    data=(),
+    tracking=Tracking.OFF,
+    backend="slurm",
+    slot=None,
+    host="here",
+    time="2026-01-01T00:00:00.000+00:00",
+    processes=4,
+    step_flops=3e13,
+    peak_teraflops=100.0,
+)
+
+
+def reporter(folder: RunFolder, time: Time, attempt: int = 1, **change: Any) -> Reporter:
+    intent = replace(INTENT, attempt=attempt, **change)
+    return Reporter(folder, intent, clock=time.clock(), still_ours=lambda: None)
 
 
 def report(to: Reporter, steps: Iterable[int]) -> None:
@@ -121,6 +143,46 @@ def test_asking_whether_to_stop_is_a_sign_of_life(folder: RunFolder) -> None:
     to.close()
 
 
+def test_the_use_of_devices_is_their_share_of_the_peak(folder: RunFolder) -> None:
+    """Two steps of 30 TFLOP a second on four devices of 100 TFLOP/s: 60 of 400."""
+    time = Time()
+    to = reporter(folder, time)
+    report(to, [1])
+    assert "mfu" not in to.usage()
+    time.at = 5.0
+    to.report(Progress(step=11, steps=99, position=1, device_memory_mib=70.5))
+    progress = read_progress(folder)
+    assert progress is not None
+    assert progress.mfu == pytest.approx(0.15)
+    assert progress.device_memory_mib == 70.5
+    assert progress.memory_mib is not None
+    assert progress.memory_mib > 10
+    assert to.usage() == {
+        "steps_per_second": 2.0,
+        "mfu": progress.mfu,
+        "memory_mib": pytest.approx(progress.memory_mib, rel=0.5),
+        "device_memory_mib": 70.5,
+    }
+    assert to.mean_mfu() == pytest.approx(2.2 * 0.3 / 4)
+    assert "device_memory_mib" not in folder.metrics.read_text()
+    to.close()
+
+
+@pytest.mark.parametrize("unknown", ["step_flops", "peak_teraflops"])
+def test_a_use_that_nobody_can_know_is_absent(folder: RunFolder, unknown: str) -> None:
+    time = Time()
+    change: dict[str, Any] = {unknown: None}
+    to = reporter(folder, time, **change)
+    report(to, [1])
+    time.at = 5.0
+    report(to, [2])
+    progress = read_progress(folder)
+    assert progress is not None
+    assert progress.steps_per_second == pytest.approx(0.2)
+    assert (progress.mfu, to.mean_mfu()) == (None, None)
+    to.close()
+
+
 def test_what_is_no_number_is_null_and_the_line_stays_json(folder: RunFolder) -> None:
     to = reporter(folder, Time())
     to.report(Progress(step=1, steps=1, position=1, loss=float("nan"), values={"z": float("inf")}))
@@ -133,7 +195,7 @@ def test_a_run_taken_over_stops_at_the_next_sign_of_life(folder: RunFolder) -> N
     def gone() -> None:
         raise RuntimeError("taken")
 
-    to = Reporter(folder, attempt=1, clock=Time().clock(), still_ours=gone)
+    to = Reporter(folder, INTENT, clock=Time().clock(), still_ours=gone)
     with pytest.raises(RuntimeError):
         report(to, [1])
     assert not folder.progress.exists()
