@@ -45,6 +45,9 @@ COMMANDS = {
 _FILES: dict[str, str] = dict.fromkeys(("cancel", "retry", "pause", "resume"), "steering")
 """Where subcommands lie that have no file of their own."""
 
+_NESTED = {"results compare": "compare"}
+"""Subcommands of a command that itself takes a study, and the function behind each."""
+
 
 class _LazyGroup(TyperGroup):
     """Imports a subcommand when it is run, so that the others do not wait for it."""
@@ -58,8 +61,9 @@ class _LazyGroup(TyperGroup):
         return None if text is None else TyperCommand(name=cmd_name, help=text)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args[:2] == ["results", "compare"]:  # `results` itself takes a study
-            return "results compare", _command("compare"), args[2:]
+        nested = " ".join(args[:2])
+        if nested in _NESTED:
+            return nested, _command(_NESTED[nested]), args[2:]
         if args[0] in COMMANDS:
             return args[0], _command(args[0]), args[1:]
         return super().resolve_command(ctx, args)

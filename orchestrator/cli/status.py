@@ -95,7 +95,7 @@ def _progress(item: RunningRun | None) -> dict[str, Plain]:
 
 def _watch(plan: Plan, folder: StudyFolder) -> None:
     asks = folder.submissions.is_dir()
-    with Live(_picture(plan, folder), auto_refresh=False) as live:
+    with Live(auto_refresh=False) as live:
         try:
             while True:
                 live.update(_picture(plan, folder), refresh=True)

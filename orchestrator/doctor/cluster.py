@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from orchestrator.doctor.finding import Finding, doubt, well, wrong
-from orchestrator.doctor.slurm_facts import PartitionFacts, SlurmFacts, seconds_of
+from orchestrator.doctor.slurm_facts import PartitionFacts, SlurmFacts, leading_number
 from orchestrator.launch.slurm.match import CLOCK_SKEW
 from orchestrator.spec.profile import Partition, Profile
 from orchestrator.spec.slurm_site import Requeue, SlurmSite
@@ -129,7 +129,7 @@ def _preemption(
             "preempted jobs are cancelled, not started again: the next launch goes on with them",
             "state slurm.requeue: cancel, so that a launch does not wait for their return",
         )
-    grace = seen.grace.total_seconds() or seconds_of(facts.config.get("KillWait")) or 0.0
+    grace = seen.grace.total_seconds() or leading_number(facts.config.get("KillWait")) or 0
     if site.grace_seconds is None:
         yield doubt(
             about,
@@ -144,16 +144,16 @@ def _preemption(
 
 
 def _limits(site: SlurmSite, facts: SlurmFacts) -> Iterator[Finding]:
-    size = seconds_of(facts.config.get("MaxArraySize"))
+    size = leading_number(facts.config.get("MaxArraySize"))
     if size is None:
         yield doubt("limits", "MaxArraySize could not be read")
     elif size == 0:
         yield wrong("limits", "job arrays are switched off here", "ask for MaxArraySize above 1")
     elif site.max_array_size is not None and site.max_array_size > size:
-        what = f"MaxArraySize is {size:g}, the profile says {site.max_array_size}"
-        yield wrong("limits", what, f"state slurm.max_array_size: {size:g}")
+        what = f"MaxArraySize is {size}, the profile says {site.max_array_size}"
+        yield wrong("limits", what, f"state slurm.max_array_size: {size}")
     else:
-        yield well("limits", f"arrays may have {size:g} jobs")
+        yield well("limits", f"arrays may have {size} jobs")
     limits = [one.max_submitted for one in facts.associations if _is_ours(one.account, site)]
     most = min((limit for limit in limits if limit is not None), default=None)
     if most is None:

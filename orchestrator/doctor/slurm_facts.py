@@ -133,10 +133,10 @@ def read_partition(shown: str, nodes: str) -> PartitionFacts:
     values = dict(re.findall(r"(\w+)=(\S*)", shown))
     return PartitionFacts(
         is_up=values.get("State") == "UP",
-        nodes=_number(values.get("TotalNodes")),
+        nodes=leading_number(values.get("TotalNodes")),
         max_time=read_time(values.get("MaxTime", "")),
         preempt_mode=values.get("PreemptMode"),
-        grace=timedelta(seconds=_number(values.get("GraceTime")) or 0),
+        grace=timedelta(seconds=leading_number(values.get("GraceTime")) or 0),
         kinds=tuple(_kind(line) for line in nodes.splitlines() if line.count("|") == 4),
     )
 
@@ -144,10 +144,10 @@ def read_partition(shown: str, nodes: str) -> PartitionFacts:
 def _kind(line: str) -> NodeKind:
     count, gres, cpus, memory, state = line.split("|")
     return NodeKind(
-        count=_number(count) or 0,
+        count=leading_number(count) or 0,
         gpus=read_gpus(gres),
-        cpus=_number(cpus) or 0,
-        memory_mib=_number(memory) or 0,
+        cpus=leading_number(cpus) or 0,
+        memory_mib=leading_number(memory) or 0,
         state=state,
     )
 
@@ -181,20 +181,15 @@ def read_associations(text: str) -> tuple[Association, ...]:
     return tuple(
         Association(
             account=account,
-            max_submitted=_number(most),
+            max_submitted=leading_number(most),
             qos=tuple(name for name in qos.split(",") if name),
         )
         for account, most, qos in lines
     )
 
 
-def seconds_of(text: str | None) -> float | None:
-    """Read `30 sec`."""
-    found = re.match(r"(\d+)", text or "")
-    return float(found[1]) if found else None
-
-
-def _number(text: str | None) -> int | None:
+def leading_number(text: str | None) -> int | None:
+    """Read the 30 of `30 sec`; None where there is no number."""
     found = re.match(r"\d+", text or "")
     return int(found[0]) if found else None
 

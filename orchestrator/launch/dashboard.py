@@ -90,7 +90,7 @@ def save(place: Any, folder: StudyFolder) -> str:
             old.sections = place.sections
             place = old
         place.save()
-    except Exception as error:
+    except Exception as error:  # whatever the library raises, down to its HTTP client
         raise LaunchError(
             f"W&B did not take the dashboard: {error}",
             "Weights & Biases",

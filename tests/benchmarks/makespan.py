@@ -1,7 +1,7 @@
 """How fast schedules are simulated, and how near they come to a real launch. Run by hand.
 
-    python tests/benchmarks/makespan.py
-    python tests/benchmarks/makespan.py results/smoke
+    python -m tests.benchmarks.makespan
+    python -m tests.benchmarks.makespan results/smoke
 
 The first prints how the CPU time grows with the number of runs. The second takes the runs of a
 finished local launch as long as they really took, and compares the simulated makespan with the
@@ -19,10 +19,11 @@ from typing import Any
 
 from orchestrator.plan.makespan.capacity import Capacity, Pool, this_machine
 from orchestrator.plan.makespan.failures import FailureRates, simulate_failures
-from orchestrator.plan.makespan.makespan import lower_bound_hours, simulate
+from orchestrator.plan.makespan.makespan import simulate
 from orchestrator.plan.makespan.work import Work
 from orchestrator.store.attempts import attempt_numbers, read_exit, read_intent
 from orchestrator.store.layout import StudyFolder
+from tests.orchestrator.plan.makespan.bound import lower_bound_hours
 
 SIZES = (1_000, 10_000, 100_000)
 CLUSTER = Capacity(

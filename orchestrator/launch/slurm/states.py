@@ -84,20 +84,6 @@ def full_name(word: str) -> str | None:
     return name if name in _MEANINGS else None
 
 
-def after_waiting(reading: Reading, seconds: float) -> Reading:
-    """Return what a reading means once it has been the same for some time.
-
-    A job that may return counts as ended after its waiting time; everything else stays.
-
-    Args:
-        reading: what is seen now.
-        seconds: since when it is seen.
-    """
-    if reading.standing is not Standing.MAY_RETURN or seconds < reading.wait_seconds:
-        return reading
-    return replace(reading, standing=Standing.ENDED, state=State.FAILED)
-
-
 _WORD = re.compile(r"(?P<name>[A-Z_]+)(?P<cut>\+)?(?: BY (?P<uid>\d+))?$")
 _SHORTEST_CUT = 7
 """sacct's narrowest sensible column leaves this many letters before its `+`. An assumption."""

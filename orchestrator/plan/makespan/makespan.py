@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from orchestrator.plan.makespan.capacity import Capacity
 from orchestrator.plan.makespan.job import Placement, Wait, undisturbed
 from orchestrator.plan.makespan.simulation import Rules, Simulation
-from orchestrator.plan.makespan.work import Work, longest_line_hours
+from orchestrator.plan.makespan.work import Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,16 +71,6 @@ def simulate(work: Sequence[Work], capacity: Capacity, rules: Rules | None = Non
         peak_devices=_peak_devices(placements),
         critical_path=_critical_path(placements),
     )
-
-
-def lower_bound_hours(work: Sequence[Work], capacity: Capacity) -> float:
-    """Return the hours that no schedule can undercut.
-
-    The larger of the longest line of runs and all work spread evenly. List scheduling of runs of
-    one device each takes at most twice as long (Graham 1969, without time limits).
-    """
-    even = sum(run.devices * run.hours for run in work) / capacity.devices
-    return max(longest_line_hours(work), even)
 
 
 def _peak_devices(placements: Sequence[Placement]) -> int:

@@ -83,9 +83,3 @@ def hours_below(work: Sequence[Work], children: Sequence[Sequence[int]]) -> list
         lines = (work[child].hours + below[child] for child in children[place])
         below[place] = max(lines, default=0.0)
     return below
-
-
-def longest_line_hours(work: Sequence[Work]) -> float:
-    """Return the hours of the longest line of runs, each of which needs the one before."""
-    below = hours_below(work, children_of(work))
-    return max((run.hours + rest for run, rest in zip(work, below, strict=True)), default=0.0)

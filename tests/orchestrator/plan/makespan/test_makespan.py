@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from orchestrator.errors import ConfigError, PlanError
 from orchestrator.plan.makespan.capacity import Capacity, Pool, capacity_of, this_machine
 from orchestrator.plan.makespan.job import Placement, Wait
-from orchestrator.plan.makespan.makespan import Schedule, lower_bound_hours, simulate
+from orchestrator.plan.makespan.makespan import Schedule, simulate
 from orchestrator.plan.makespan.simulation import Order, Rules
 from orchestrator.plan.makespan.work import Work, work_of
 from orchestrator.plan.plan import Plan
 from orchestrator.spec.profile import Gpu, Partition, Profile
 from orchestrator.spec.run import Stage
+from tests.orchestrator.plan.makespan.bound import lower_bound_hours
 
 NO_RESTART = Rules(restart_hours=0.0)
 
