@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.launch.snapshot import take_snapshot
-from orchestrator.worker.code import PROJECT
+from orchestrator.worker.code import PROJECT, version_of
 
 
 def git(project: Path, *arguments: str) -> None:
@@ -94,3 +94,4 @@ def test_the_worker_is_found_in_a_copy_of_this_project(tmp_path: Path) -> None:
         check=True,
     )
     assert Path(done.stdout.strip()).is_relative_to(folder)
+    assert version_of(folder) == f"snapshot-{folder.name}"
