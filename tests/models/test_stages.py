@@ -11,8 +11,10 @@ import torch
 from models import stages
 from models.architecture.build import build_model
 from models.training import checkpoint
+from models.training.training import Training
 from orchestrator.errors import ConfigError, DataError, RecordError
 from orchestrator.spec.execution import Execution, Precision
+from orchestrator.spec.guard import BadStep, Guard
 from orchestrator.spec.identity import run_id
 from orchestrator.spec.model import Encoder, ModelConfig, Norm, VisionConfig
 from orchestrator.spec.optimizer import OptimizerConfig, OptimizerState
@@ -164,12 +166,15 @@ def test_a_loss_falls_as_training_goes_on(stage_context: Contexts) -> None:
     assert context.reports[-1].loss < before / 2
 
 
-def segmented(contexts: Contexts, runs: str, *ends: int) -> StageResult:
+def segmented(
+    contexts: Contexts, runs: str, *ends: int, optimizer: OptimizerConfig = OPTIMIZER
+) -> StageResult:
     """Train a trunk segment by segment and return the last one's result."""
     previous, result = None, None
     for end in ends:
-        result = run(contexts(trunk(end), runs=runs, previous=previous))
-        previous = run_id(trunk(end))
+        segment = replace(trunk(end), optimizer=optimizer)
+        result = run(contexts(segment, runs=runs, previous=previous))
+        previous = run_id(segment)
     assert result is not None
     return result
 
@@ -180,6 +185,17 @@ def test_a_trunk_in_segments_is_the_trunk_in_one_go(stage_context: Contexts) -> 
     assert parts == whole
     files = (final_bytes(stage_context(trunk(9), runs=runs)) for runs in ("whole", "parts"))
     assert next(files) == next(files)
+
+
+def test_a_trunk_in_segments_skips_what_the_trunk_in_one_go_skips(
+    stage_context: Contexts,
+) -> None:
+    guard = Guard(bad_step=BadStep.SKIP, spike_sigmas=0.01, window=4, most=9)
+    jumpy = replace(OPTIMIZER, guard=guard)
+    whole = segmented(stage_context, "whole", 9, optimizer=jumpy)
+    assert 0 < whole.counts["left_out_steps"] < 7
+    for end in range(2, 9):
+        assert segmented(stage_context, f"cut at {end}", end, 9, optimizer=jumpy) == whole
 
 
 def test_a_branch_from_shared_segments_is_the_branch_from_a_trunk_in_one_go(
@@ -228,6 +244,31 @@ def test_a_stopped_stage_ends_as_an_undisturbed_one(
     assert run(context) == undisturbed
     assert context.resumed_at == steps
     assert final_bytes(context) == final_bytes(parents(config, name="undisturbed"))
+
+
+@pytest.mark.parametrize(
+    ("config", "module"),
+    [
+        (TOWER, "tower"),
+        (trunk(6), "pretraining"),
+        (BRANCH, "pretraining"),
+        (FINETUNE, "finetuning"),
+    ],
+)
+def test_every_stage_that_trains_is_guarded(
+    parents: Contexts, config: Any, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard = Guard(bad_step=BadStep.SKIP, most=3)
+    guarded = replace(config, optimizer=replace(OPTIMIZER, guard=guard))
+
+    def noticed(training: Training, context: Any) -> None:
+        del context
+        assert training.guard == guard
+        raise StoppedError("before the first step")
+
+    monkeypatch.setattr(f"models.stages.{module}.train", noticed)
+    with pytest.raises(StoppedError, match="before the first step"):
+        run(parents(guarded))
 
 
 def test_the_optimizer_s_state_is_kept_or_dropped_as_declared(parents: Contexts) -> None:

@@ -144,22 +144,25 @@ def test_a_rewound_run_has_the_weights_of_the_batches_that_count(
 ) -> None:
     """Step 7 is bad: back to step 4, so that steps 1 to 4 and 8 to the end count."""
     context = stage_context(RUN)
-    train(training(REWIND, {7: math.nan}), context)
+    looks: dict[str, Any] = {"spike_sigmas": 1e9, "window": 12}  # at the last good steps
+    train(training(replace(REWIND, **looks), {7: math.nan}), context)
     assert left_out(context) == {7: 3}
-    again = training(SKIP, dict.fromkeys((5, 6, 7), math.nan) if kept else {7: math.nan})
-    train(again, stage_context(RUN, runs="skipped"))
-    skipped = checkpoint.finished(stage_context(RUN, runs="skipped").folder).weights
-    rewound = checkpoint.finished(context.folder).weights
-    assert all(torch.equal(rewound[name], skipped[name]) for name in skipped) is kept
+    bad: dict[int, float] = dict.fromkeys((5, 6, 7), math.nan) if kept else {7: math.nan}
+    train(training(replace(SKIP, **looks), bad), stage_context(RUN, runs="skipped"))
+    skipped = checkpoint.finished(stage_context(RUN, runs="skipped").folder)
+    rewound = checkpoint.finished(context.folder)
+    same = [torch.equal(rewound.weights[name], skipped.weights[name]) for name in skipped.weights]
+    assert all(same) is kept
+    assert (rewound.recent == skipped.recent) is kept
 
 
 def test_a_second_bad_step_goes_back_behind_what_the_first_gave_up(
     stage_context: Contexts,
 ) -> None:
     context = stage_context(RUN)
-    train(training(REWIND, {7: math.nan, 8: math.nan}), context)
-    # The checkpoint of step 6 lies on the way that was given up: from step 8, back to 4 again.
-    assert left_out(context) == {7: 3, 8: 4}
+    train(training(REWIND, {7: math.nan, 9: math.nan}), context)
+    # The checkpoint of step 6 lies on the way that was given up: from step 9, back to 4 again.
+    assert left_out(context) == {7: 3, 9: 5}
 
 
 def test_a_bad_step_near_the_start_goes_back_to_it(stage_context: Contexts) -> None:
@@ -167,6 +170,12 @@ def test_a_bad_step_near_the_start_goes_back_to_it(stage_context: Contexts) -> N
     train(training(REWIND, {2: math.nan}), context)
     assert left_out(context) == {2: 2}
     assert checkpoint.positions(context.folder.checkpoints) == [STEPS * BATCH]
+
+
+def test_a_run_goes_back_no_further_than_where_it_began(stage_context: Contexts) -> None:
+    context = stage_context(RUN)
+    train(training(REWIND, {5: math.nan}, start=3 * BATCH), context)
+    assert left_out(context) == {5: 2}
 
 
 def test_too_many_bad_steps_are_a_divergence(stage_context: Contexts) -> None:
