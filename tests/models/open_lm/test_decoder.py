@@ -8,7 +8,7 @@ from torch import Tensor
 
 from models.architecture.build import build_model
 from models.architecture.lm import Decoder
-from models.open_lm import read_decoder, write_decoder
+from models.open_lm.decoder import read_decoder, write_decoder
 from orchestrator.errors import RecordError
 from orchestrator.spec.model import FeedForward, ModelConfig, Norm
 

@@ -5,7 +5,6 @@ precision, and RMS norm have the same tensors. Nor does it tell OpenLM's old `he
 `rotary`. What `ModelConfig` declares must be right.
 """
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from models.architecture.lm import Decoder, build_decoder
 from models.architecture.rotary import reset_rotary
+from models.open_lm.files import load
 from models.training.checkpoint import load_weights
 from orchestrator.errors import RecordError
 from orchestrator.spec.model import ModelConfig
@@ -40,7 +40,7 @@ def read_decoder(path: Path, model: ModelConfig) -> Decoder:
         RecordError: if the file cannot be read, or names the first tensor that is missing, unknown
             or of another shape than `model` declares.
     """
-    tensors = _unwrapped(_read_tensors(path))
+    tensors = read_state(path)
     rotary = [name for name in tensors if name.endswith(".inv_freq")]
     if len(rotary) != model.depth:
         raise RecordError(
@@ -68,19 +68,22 @@ def write_decoder(path: Path, decoder: Decoder, *, epoch: int, step: int) -> Non
         torch.save({"epoch": epoch, "step": step, "state_dict": tensors}, temporary)
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        content: object = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.PickleError) as error:
-        raise RecordError(
-            f"the checkpoint cannot be read ({error})", str(path), "fetch the file again"
-        ) from error
-    if isinstance(content, Mapping):
-        fields = cast(Mapping[str, object], content)
-        tensors = fields.get("state_dict", fields)
-        if isinstance(tensors, Mapping):
-            found = cast(Mapping[str, object], tensors)
-            return {name: tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Read a checkpoint's tensors by their plain names, in the order of OpenLM's modules.
+
+    Raises:
+        RecordError: if the file cannot be read, or holds no state dict.
+    """
+    content = load(path)
+    tensors = content.get("state_dict", content)
+    if isinstance(tensors, Mapping):
+        found = {
+            name: tensor
+            for name, tensor in cast(Mapping[str, object], tensors).items()
+            if isinstance(tensor, Tensor)
+        }
+        if found:
+            return _unwrapped(found)
     raise RecordError(
         "the file holds no state dict",
         str(path),
