@@ -7,6 +7,7 @@ run that was stopped anywhere goes on as if it had not been: bit for bit on a CP
 import logging
 import time
 from collections import Counter
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -107,10 +108,9 @@ def _step(training: Training, context: StageContext, ranks: Ranks, standing: Sta
     rate = training.schedule.learning_rate(position, training.batch)
     for group in training.optimizer.param_groups:
         group["lr"] = rate
-    loss, counts = _differentiate(training, position, ranks, context.execution)
-    standing.counters.update(counts)
+    loss, by_kind = _differentiate(training, standing, ranks, context.execution)
     norm = total_norm(nn.utils.clip_grad_norm_(training.module.parameters(), training.grad_clip))
-    values = {"learning_rate": rate, "grad_norm": norm}
+    values = {"learning_rate": rate, "grad_norm": norm, **by_kind}
     # All processes judge alike: loss and gradient are the same sums on each.
     fault = standing.judge.fault(loss, norm)
     if fault is None:
@@ -137,20 +137,27 @@ def _device_memory_mib(execution: Execution) -> float | None:
 
 
 def _differentiate(
-    training: Training, position: int, ranks: Ranks, execution: Execution
-) -> tuple[float, dict[str, int]]:
-    """Give parameters the gradient of the whole batch; return its loss and what was counted."""
+    training: Training, standing: Standing, ranks: Ranks, execution: Execution
+) -> tuple[float, dict[str, float]]:
+    """Give parameters the gradient of the whole batch; return its loss, and that of each kind."""
     is_shared = is_cut(training, execution, ranks.world)
     scale = ranks.world.size if is_shared else 1  # FSDP takes the mean of gradients
     loss, counts = 0.0, Counter[str]()
-    for part in training.parts(position):
+    nats, targets = dict[str, float](), Counter[str]()
+    for part in training.parts(standing.position):
         (part.objective * scale).backward()
-        loss += part.loss.item()
+        sums = torch.stack([part.loss, *(kind.nats for kind in part.kinds.values())])
+        own, *of_kinds = cast(list[float], sums.tolist())  # one wait for the device
+        loss += own
         counts.update(part.counts)
-    loss, summed = ranks.summed(loss, counts)
+        for (name, kind), value in zip(part.kinds.items(), of_kinds, strict=True):
+            nats[name] = nats.get(name, 0.0) + value
+            targets[name] += kind.targets
+    total, counts, nats, targets = ranks.summed({"loss": loss}, counts, nats, targets)
+    standing.counters.update({name: int(count) for name, count in counts.items()})
     if not is_shared:
         ranks.sum_gradients(training.module)
-    return loss, summed
+    return total["loss"], {f"{name}_loss": nats[name] / targets[name] for name in sorted(nats)}
 
 
 def _forgive(

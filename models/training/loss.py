@@ -9,7 +9,7 @@ Shapes in comments: N supervised targets, V vocabulary or classes.
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -19,7 +19,8 @@ from torch import Tensor
 
 from models.architecture.tower import TowerClassifier, patches
 from models.architecture.vlm import VisionLanguageModel
-from models.data.batch import NO_DOCUMENT, Batch
+from models.data.batch import IGNORE, NO_DOCUMENT, Batch
+from models.data.tokenizer import IMAGE
 from models.training.features import Features
 from models.training.inputs import Inputs, prepare, split
 from models.training.sharding import is_sharded
@@ -40,6 +41,18 @@ class Part:
     """Nats per supervised target of the whole batch."""
     counts: Mapping[str, int]
     """What to add up over the run."""
+    kinds: Mapping[str, "Kind"] = field(default_factory=dict[str, "Kind"])
+    """The same loss by kind of sequence, where there are several kinds."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """The loss of sequences of one kind."""
+
+    nats: Tensor
+    """Summed over their supervised targets."""
+    targets: int
+    """How many these are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +87,14 @@ class NextToken:
         inputs = prepare(piece, self.features, torch.device(self.execution.device))
         idle = len(batch.images) > 0 and is_sharded(self.execution, self.world)
         logits = supervised_logits(self.model, inputs, self.execution, idle=idle)  # (N, V)
-        loss = F.cross_entropy(logits, inputs.targets, reduction="sum") / batch.supervised
+        nats = F.cross_entropy(logits, inputs.targets, reduction="none")  # (N,)
+        loss = nats.sum() / batch.supervised
         objective = loss
         if self.z_loss:
             partition = logits.logsumexp(-1).square().sum() / batch.supervised
             objective = loss + self.z_loss * partition
-        return Part(objective, loss.detach(), counted(piece))
+        kinds = {} if self.features is None else by_kind(piece, nats.detach())
+        return Part(objective, loss.detach(), counted(piece), kinds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +127,25 @@ class PatchClass:
                 logits = self.classifier(flat)  # (M, P, V)
             loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
             yield Part(loss / targets, loss.detach() / targets, {"images": len(own)})
+
+
+def by_kind(batch: Batch, nats: Tensor) -> dict[str, Kind]:
+    """Return the loss of sequences with images, `image_text`, and of those without, `text`.
+
+    Args:
+        batch: rows, B of them.
+        nats: loss of each of their N supervised targets, row by row, (N,).
+    """
+    supervised = batch.targets != IGNORE  # (B, T)
+    shown = (batch.ids == IMAGE).any(axis=1)  # (B,)
+    found: dict[str, Kind] = {}
+    for name, rows in (("image_text", shown), ("text", ~shown)):
+        targets = int(np.count_nonzero(supervised[rows]))
+        if targets:
+            chosen = np.repeat(rows, supervised.sum(axis=1))  # (N,)
+            mask = torch.from_numpy(chosen).to(nats.device)
+            found[name] = Kind(nats.sum() if rows.all() else nats[mask].sum(), targets)
+    return found
 
 
 def counted(batch: Batch) -> dict[str, int]:

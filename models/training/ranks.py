@@ -42,14 +42,14 @@ class Ranks:
         """Return what the first process gives."""
         return self.everyones(value)[0]
 
-    def summed(self, loss: float, counts: Mapping[str, int]) -> tuple[float, dict[str, int]]:
-        """Add up losses and counts in the order of ranks, alike on all."""
-        total, sums = 0.0, dict[str, int]()
-        for own_loss, own_counts in self.everyones((loss, dict(counts))):
-            total += own_loss
-            for name, count in own_counts.items():
-                sums[name] = sums.get(name, 0) + count
-        return total, sums
+    def summed(self, *values: Mapping[str, float]) -> list[dict[str, float]]:
+        """Add up numbers by name, in the order of ranks, alike on all; counts stay whole."""
+        totals: list[dict[str, float]] = [{} for _ in values]
+        for own in self.everyones(tuple(map(dict, values))):
+            for total, part in zip(totals, own, strict=True):
+                for name, value in part.items():
+                    total[name] = total.get(name, 0) + value
+        return totals
 
     def sum_gradients(self, module: nn.Module) -> None:
         """Add up the gradients of all processes, in one exchange.

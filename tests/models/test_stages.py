@@ -271,6 +271,16 @@ def test_every_stage_that_trains_is_guarded(
         run(parents(guarded))
 
 
+def test_losses_are_logged_by_kind_where_images_are_seen(parents: Contexts) -> None:
+    text, mixed = parents(trunk(6), runs="again"), parents(BRANCH)
+    run(text)
+    run(mixed)
+    assert "text_loss" not in text.reports[-1].values
+    for report in mixed.reports:
+        low, high = sorted(report.values[name] for name in ("text_loss", "image_text_loss"))
+        assert low < report.loss < high
+
+
 def test_the_optimizer_s_state_is_kept_or_dropped_as_declared(parents: Contexts) -> None:
     dropped = replace(BRANCH, optimizer_state=OptimizerState.DROP)
     run(parents(dropped))

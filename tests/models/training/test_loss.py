@@ -162,3 +162,42 @@ def test_counts_are_those_of_the_batch(model: VisionLanguageModel) -> None:
     assert [count["supervised_tokens"] for count in counts] == [13, 5]
     assert [count["filled_tokens"] for count in counts] == [16, 13]
     assert [count["images"] for count in counts] == [1, 2]
+
+
+@pytest.mark.parametrize("accumulation", [1, 2, 3])
+def test_the_loss_is_told_apart_by_kind_of_sequence(
+    model: VisionLanguageModel, accumulation: int
+) -> None:
+    step = NextToken(
+        model=model,
+        batches=lambda _: BATCH,
+        features=features,
+        execution=Execution(accumulation=accumulation),
+        z_loss=0.0,
+    )
+    nats, targets, loss = {"text": 0.0, "image_text": 0.0}, {"text": 0, "image_text": 0}, 0.0
+    for part in step(0):
+        loss += part.loss.item()
+        for name, kind in part.kinds.items():
+            nats[name] += kind.nats.item()
+            targets[name] += kind.targets
+    assert targets == {"text": 11, "image_text": 7}
+    assert sum(nats.values()) / 18 == pytest.approx(loss, rel=1e-6)
+    for name, rows in (("text", [0, 3]), ("image_text", [1, 2])):
+        inputs = prepare(only(rows), features, torch.device("cpu"))
+        logits = model(
+            inputs.ids, features=inputs.features, documents=inputs.documents, chosen=inputs.chosen
+        )
+        alone = F.cross_entropy(logits.flatten(0, -2), inputs.targets, reduction="sum")
+        assert nats[name] == pytest.approx(alone.item(), rel=1e-5)
+
+
+def test_a_model_that_sees_no_images_has_one_kind(model: VisionLanguageModel) -> None:
+    text = NextToken(
+        model=model,
+        batches=lambda _: only([0]),
+        features=None,
+        execution=Execution(),
+        z_loss=0.0,
+    )
+    assert [part.kinds for part in text(0)] == [{}]
