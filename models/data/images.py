@@ -1,6 +1,5 @@
 """Images by number, whether they lie in tar files or in a folder."""
 
-import io
 import os
 from collections.abc import Iterator
 from functools import cached_property
@@ -9,9 +8,9 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from models.data.index import Arrays, Index, fingerprints
+from models.data.pixels import decode_image
 from models.data.tars import member_places, tar_files
 from orchestrator.errors import DataError
 
@@ -125,21 +124,6 @@ class FolderImages:
                 f"the image cannot be read ({error.strerror})", str(path), "fetch it again"
             ) from error
         return decode_image(content, str(path))
-
-
-def decode_image(content: bytes, where: str) -> NDArray[np.uint8]:
-    """Decode an image file's bytes: (H, W, 3), RGB.
-
-    Raises:
-        DataError: naming `where`, if they are no whole image.
-    """
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"the image cannot be decoded ({error})", where, "fetch or make the image again"
-        ) from error
 
 
 def image_index(folder: Path) -> Index:
