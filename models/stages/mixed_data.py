@@ -35,6 +35,7 @@ def mixed_data(context: StageContext, config: ImageTextPretrain) -> PretrainingD
         folders.get(Kind.CAPTIONS),
         folders.get(Kind.INSTRUCTIONS),
         seq_len=config.model.seq_len,
+        vocab_size=config.model.vocab_size,
         image_tokens=config.vision.image_tokens,
         image_ratio=config.image_ratio,
         instruction_ratio=config.instruction_ratio,

@@ -50,7 +50,12 @@ def held_out_losses(
     measures: list[Measure] = []
     model.eval()
     if config.val_text is not None:
-        batches = text_batches(context.data(config.val_text), seq_len=T, sequences=at_once)
+        batches = text_batches(
+            context.data(config.val_text),
+            seq_len=T,
+            sequences=at_once,
+            vocab_size=config.model.vocab_size,
+        )
         measures.append(held_out_loss("val_text_loss", model, batches, None, context.execution))
     if isinstance(config, ImageTextPretrain | Finetune) and config.val_captions is not None:
         batches = caption_batches(

@@ -27,7 +27,13 @@ def text_pretrain(context: StageContext) -> StageResult:
     config = config_of(context, TextPretrain)
     prepare(context)
     T = config.model.seq_len
-    data = PretrainingData(context.data(config.text), None, seq_len=T, seed=config.seed)
+    data = PretrainingData(
+        context.data(config.text),
+        None,
+        seq_len=T,
+        vocab_size=config.model.vocab_size,
+        seed=config.seed,
+    )
     batches = _pretraining_batches(data, config)
     model = placed(build_model(config.model, None, config.seed), context)
     optimizer = build_optimizer(model, config.optimizer)

@@ -16,6 +16,8 @@ from orchestrator.errors import DataError
 
 SIZE = (30, 20)
 """Height and width of the pictures."""
+WIDE = (SIZE[1], SIZE[0])
+"""The same as Pillow has it: width and height."""
 
 
 def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -27,7 +29,7 @@ def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
 def noise(mode: str = "RGB", size: tuple[int, int] = SIZE) -> Image.Image:
     bands = len(Image.new(mode, (1, 1)).getbands())
     values = np.random.default_rng(1).integers(0, 255, (*size, bands), dtype=np.uint8)
-    return Image.frombytes(mode, size[::-1], values.tobytes())
+    return Image.frombytes(mode, (size[1], size[0]), values.tobytes())
 
 
 def deep_png(values: NDArray[np.uint16]) -> bytes:
@@ -80,7 +82,7 @@ def test_transparency_is_left_out() -> None:
 def test_four_inks_are_mixed_to_a_colour(ink: tuple[int, int, int, int]) -> None:
     cyan, magenta, yellow, black = (np.array(ink) / 255).tolist()
     colour = [255 * (1 - part) * (1 - black) for part in (cyan, magenta, yellow)]
-    found = pixels(saved(Image.new("CMYK", SIZE[::-1], ink), "JPEG", quality=100))
+    found = pixels(saved(Image.new("CMYK", WIDE, ink), "JPEG", quality=100))
     assert np.abs(found - colour).max() <= 3  # what JPEG loses of a flat colour
 
 
