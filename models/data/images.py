@@ -37,6 +37,14 @@ class ImageSource(Protocol):
         """
         ...
 
+    def content(self, index: int) -> bytes:
+        """Return the bytes of one image's file.
+
+        Raises:
+            DataError: if it is missing.
+        """
+        ...
+
     def pixels(self, index: int) -> NDArray[np.uint8]:
         """Decode one image: (H, W, 3), RGB, 0 to 255.
 
@@ -81,13 +89,17 @@ class TarImages:
         """Return where the sample's image is."""
         return _found(self._by_key, key, self._files[0].parent)
 
-    def pixels(self, index: int) -> NDArray[np.uint8]:
-        """Decode one image: (H, W, 3), RGB."""
+    def content(self, index: int) -> bytes:
+        """Return the bytes of one image's file."""
         file, offset, size = (int(value) for value in self._places[index])
         with self._files[file].open("rb") as stream:
             stream.seek(offset)
-            content = stream.read(size)
-        return decode_image(content, f"{self._files[file]}: {self.key(index)}")
+            return stream.read(size)
+
+    def pixels(self, index: int) -> NDArray[np.uint8]:
+        """Decode one image: (H, W, 3), RGB."""
+        file = self._files[int(self._places[index][0])]
+        return decode_image(self.content(index), f"{file}: {self.key(index)}")
 
 
 class FolderImages:
@@ -114,16 +126,19 @@ class FolderImages:
         """Return where the image of that path is."""
         return _found(self._by_key, key, self._folder)
 
-    def pixels(self, index: int) -> NDArray[np.uint8]:
-        """Decode one image: (H, W, 3), RGB."""
+    def content(self, index: int) -> bytes:
+        """Return the bytes of one image's file."""
         path = self._folder / self._keys[index]
         try:
-            content = path.read_bytes()
+            return path.read_bytes()
         except OSError as error:
             raise DataError(
                 f"the image cannot be read ({error.strerror})", str(path), "fetch it again"
             ) from error
-        return decode_image(content, str(path))
+
+    def pixels(self, index: int) -> NDArray[np.uint8]:
+        """Decode one image: (H, W, 3), RGB."""
+        return decode_image(self.content(index), str(self._folder / self._keys[index]))
 
 
 def image_index(folder: Path) -> Index:
@@ -138,15 +153,29 @@ def image_index(folder: Path) -> Index:
     )
 
 
+def image_members(file: Path) -> dict[str, tuple[int, int]]:
+    """Return where the images of a tar file lie: offset and size by name, in order.
+
+    A name is the sample's key, a dot and the suffix in lower case.
+
+    Raises:
+        DataError: if the file is missing, cut off or compressed, or has a name twice.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for name, place in member_places(file).items():
+        key, suffix = _split(name)
+        if suffix in IMAGE_SUFFIXES and found.setdefault(f"{key}.{suffix}", place) != place:
+            raise DataError(f"there are two images {key}.{suffix}", str(file), "name each once")
+    return found
+
+
 def _find_images(files: list[Path]) -> Arrays:
     keys: list[str] = []
     places: list[tuple[int, int, int]] = []
     for number, file in enumerate(files):
-        for name, (offset, size) in member_places(file).items():
-            key, suffix = _split(name)
-            if suffix in IMAGE_SUFFIXES:
-                keys.append(key)
-                places.append((number, offset, size))
+        for name, (offset, size) in image_members(file).items():
+            keys.append(name.rpartition(".")[0])
+            places.append((number, offset, size))
     if not keys:
         raise DataError(
             "the tar files hold no image",

@@ -55,8 +55,8 @@ class Index:
         found = self._load()
         return self.build() if found is None else found
 
-    def write(self) -> None:
-        """Derive the arrays and put them beside the data, whole or not at all.
+    def write(self) -> Arrays:
+        """Derive the arrays, put them beside the data, whole or not at all, and return them.
 
         Raises:
             DataError: if the data are damaged.
@@ -76,6 +76,7 @@ class Index:
             temporary.rename(self.path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+        return arrays
 
     def _full_stamp(self) -> dict[str, Plain]:
         return {"format": INDEX_FORMAT, **self.stamp}

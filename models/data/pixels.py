@@ -9,7 +9,7 @@ import struct
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from orchestrator.errors import DataError
 
@@ -26,9 +26,7 @@ def decode_image(content: bytes, where: str) -> NDArray[np.uint8]:
     try:
         return _decoded(content)
     except _DAMAGES as error:
-        raise DataError(
-            f"the image cannot be decoded ({error})", where, "fetch or make the image again"
-        ) from error
+        raise DataError(_said(error), where, "fetch or make the image again") from error
 
 
 def image_fault(content: bytes) -> str | None:
@@ -36,7 +34,7 @@ def image_fault(content: bytes) -> str | None:
     try:
         pixels = _decoded(content)
     except _DAMAGES as error:
-        return f"the image cannot be decoded ({error})"
+        return _said(error)
     if pixels.shape[:2] == (1, 1):
         return "the image is of one pixel"
     return None
@@ -51,6 +49,12 @@ _DAMAGES = (
     Image.DecompressionBombError,
 )
 """What Pillow raises for bytes that are no whole image."""
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):  # which names an object's address
+        return "the image cannot be decoded (it is no image file)"
+    return f"the image cannot be decoded ({error})"
 
 
 def _decoded(content: bytes) -> NDArray[np.uint8]:

@@ -129,7 +129,21 @@ class PretrainingData:
 
         0 where no caption is read.
         """
-        return len(self._captions) if self.mixture.uses(Kind.CAPTIONS) else 0
+        return self._captions.all_images if self.mixture.uses(Kind.CAPTIONS) else 0
+
+    @property
+    def skipped_samples(self) -> int:
+        """Captioned images and rows of instructions that are left out, since they are bad."""
+        captions = len(self._captions.bad) if self.mixture.uses(Kind.CAPTIONS) else 0
+        return captions + (len(self._rows.bad) if self.mixture.uses(Kind.INSTRUCTIONS) else 0)
+
+    @property
+    def truncated_captions(self) -> int:
+        """Captions that lose positions at their end, since they do not fit beside their image."""
+        if not self.mixture.uses(Kind.CAPTIONS):
+            return 0
+        lengths = self._captions.lengths + self.image_tokens
+        return int(np.count_nonzero(lengths > self.seq_len + 1))
 
     @property
     def truncated_rows(self) -> int:
@@ -186,7 +200,7 @@ class PretrainingData:
 
     @cached_property
     def _captions(self) -> Captions:
-        return open_captions(self._given("captions", self.captions))
+        return open_captions(self._given("captions", self.captions), self.vocab_size)
 
     @cached_property
     def _packed(self) -> PackedOrder:
@@ -217,7 +231,12 @@ class PretrainingData:
     @cached_property
     def _rows(self) -> Instructions:
         folder = self._given("instructions", self.instructions)
-        return Instructions(folder, seq_len=self.seq_len, image_tokens=self.image_tokens)
+        return Instructions(
+            folder,
+            seq_len=self.seq_len,
+            image_tokens=self.image_tokens,
+            vocab_size=self.vocab_size,
+        )
 
     @cached_property
     def _packed_rows(self) -> PackedOrder:

@@ -61,10 +61,16 @@ def member_places(path: Path) -> dict[str, tuple[int, int]]:
     """Return where each member's bytes lie in an uncompressed tar file: offset and size.
 
     Raises:
-        DataError: if the file is missing, cut off or compressed.
+        DataError: if the file is missing, cut off or compressed, or holds a member twice.
     """
     with _whole(path), tarfile.open(path, "r:") as tar:
-        return {member.name: (member.offset_data, member.size) for member in tar if member.isreg()}
+        places: dict[str, tuple[int, int]] = {}
+        for member in tar:
+            if member.isreg():
+                if member.name in places:
+                    raise ValueError(f"it holds {member.name} twice")
+                places[member.name] = (member.offset_data, member.size)
+        return places
 
 
 def write_samples(path: Path, samples: Iterable[Sample]) -> int:

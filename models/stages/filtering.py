@@ -46,13 +46,13 @@ def filter_captions(context: StageContext) -> StageResult:
     if not context.world.is_first:
         return StageResult(measures=(), counts={})  # one process does all of it
     config = config_of(context, Filter)
-    captions = open_captions(context.data(config.captions))
+    captions = open_captions(context.data(config.captions), config.model.vocab_size)
     count = kept_count(len(captions), config.keep)
     losses, tokens = _score_all(context, _scorer(context, config, captions))
     nats = losses / tokens
     scores = Scores(tokens=tokens, nats=nats, kept=least_surprising(nats, count))
     images = open_images(context.data(config.captions))
-    keys = [images.key(number) for number in range(len(images))]
+    keys = [images.key(number) for number in captions.images.tolist()]
     write_scores(context.folder, config.captions, keys, scores)
     return StageResult(
         measures=(
@@ -63,6 +63,7 @@ def filter_captions(context: StageContext) -> StageResult:
             "captions": len(captions),
             "kept_captions": count,
             "dropped_captions": len(captions) - count,
+            "skipped_samples": len(captions.bad),
             "scored_tokens": int(tokens.sum()),
             "cut_captions": int(np.count_nonzero(tokens < captions.lengths)),
         },

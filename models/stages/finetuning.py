@@ -29,12 +29,14 @@ def finetune(context: StageContext) -> StageResult:
         seq_len=config.model.seq_len,
         image_tokens=config.vision.image_tokens,
         seed=config.seed,
+        vocab_size=config.model.vocab_size,
     )
-    if len(data) != config.examples:
+    rows = len(data) + len(data.bad)
+    if rows != config.examples:
         raise DataError(
-            f"there are {len(data)} rows, but the study declares {config.examples} examples",
+            f"there are {rows} rows, but the study declares {config.examples} examples",
             where=str(folder),
-            mend=f"declare {len(data)} examples, or the data set that was meant",
+            mend=f"declare {rows} examples, or the data set that was meant",
         )
     model = placed(with_tower(context, config), context)
     inherit(context.parent(config.parent), model, None)
@@ -61,6 +63,7 @@ def finetune(context: StageContext) -> StageResult:
         counts={
             "steps": config.steps,
             "examples": config.steps * config.batch_examples,
+            "skipped_samples": len(data.bad),
             "truncated_rows": data.truncated,
             **trained.counters,
         },

@@ -63,6 +63,7 @@ def held_out_losses(
             seq_len=T,
             image_tokens=config.vision.image_tokens,
             sequences=at_once,
+            vocab_size=config.model.vocab_size,
         )
         features = open_features(context, config.val_captions, config.vision, config.tower)
         loss = held_out_loss("val_caption_loss", model, batches, features, context.execution)

@@ -99,6 +99,8 @@ def image_text_pretrain(context: StageContext) -> StageResult:
     )
     reached = data.counts(0, config.tokens // T)
     counts = _sequence_counts(reached, T)
+    counts["skipped_samples"] = data.skipped_samples
+    counts["truncated_captions"] = data.truncated_captions
     if config.instruction_ratio > 0:
         counts["instruction_sequences"] = reached.instruction_sequences
         counts["instruction_passes"] = math.ceil(reached.instruction_epochs)

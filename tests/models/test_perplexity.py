@@ -31,7 +31,13 @@ def captions() -> Captions:
     lengths = [0, 30, 19, 20, 21, *rng.integers(1, 30, 35)]
     texts = [[*rng.integers(4, 50, length).tolist(), END_OF_TEXT] for length in lengths]
     starts = np.cumsum([0, *map(len, texts)])
-    return Captions(np.array([token for text in texts for token in text], np.uint16), starts)
+    n = len(starts) - 1
+    return Captions(
+        np.array([token for text in texts for token in text], np.uint16),
+        starts,
+        images=np.arange(n),
+        all_images=n,
+    )
 
 
 CAPTIONS = captions()

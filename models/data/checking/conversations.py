@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from models.data.checking.finding import Finding
+from models.data.conversations import is_unicode
 from models.data.images import IMAGE_SUFFIXES
 from models.data.pixels import image_fault
 from models.data.prompt import PLACEHOLDER
@@ -18,6 +19,7 @@ _SPEAKERS = ("human", "gpt")
 _FORM = 'write "conversations": [{"from": "human", "value": ...}, {"from": "gpt", ...}, ...]'
 _TURNS = "let human and gpt take turns, human first and gpt last"
 _ANSWER = "give every human turn an answer, or leave the row out"
+_UNICODE = "write the file again from its source, or leave the row out"
 _IMAGE = "put the image there, or leave the row out"
 
 Fault = tuple[str, str]
@@ -123,6 +125,8 @@ def _turn_faults(turns: list[tuple[str, str]]) -> Iterator[Fault]:
         if not text.replace(PLACEHOLDER, "").strip():
             name = "answer" if speaker == "gpt" else "question"
             yield f"the {name} in turn {number} is empty", _ANSWER
+        if not is_unicode(text):
+            yield f"turn {number} holds half a surrogate pair, which is no Unicode", _UNICODE
 
 
 def _placeholder_faults(turns: list[tuple[str, str]], *, has_image: bool) -> Iterator[Fault]:

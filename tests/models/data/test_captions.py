@@ -8,7 +8,7 @@ import pytest
 
 from models.data.captions import open_captions
 from models.data.images import open_images
-from models.data.tars import Sample, read_samples, tar_files, write_samples
+from models.data.tars import read_samples, tar_files
 from models.data.tokenizer import END_OF_TEXT, load_tokenizer
 from orchestrator.errors import DataError
 
@@ -27,28 +27,6 @@ def test_caption_i_belongs_to_image_i(world: Path, unindexed: Callable[[str], Pa
             assert tokenizer.decode(words) == text
             assert end == END_OF_TEXT
             assert captions.lengths[index] == len(words) + 1
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [{"png": b""}, {"txt": b"words"}, {"png": b"", "jpg": b"", "txt": b""}],
-    ids=["no caption", "no image", "two images"],
-)
-def test_a_sample_that_is_no_captioned_image_is_named(
-    unindexed: Callable[[str], Path], fields: dict[str, bytes]
-) -> None:
-    folder = unindexed("captions_val")
-    write_samples(folder / "bad.tar", [Sample("000000000099", fields)])
-    with pytest.raises(DataError, match="sample 000000000099") as caught:
-        open_captions(folder)
-    assert caught.value.where == str(folder / "bad.tar")
-
-
-def test_a_caption_that_is_not_utf8_is_named(unindexed: Callable[[str], Path]) -> None:
-    folder = unindexed("captions_val")
-    write_samples(folder / "bad.tar", [Sample("7", {"png": b"", "txt": b"\xff"})])
-    with pytest.raises(DataError, match="caption of 7 is not UTF-8"):
-        open_captions(folder)
 
 
 def test_another_tokenizer_makes_the_index_void(part: Callable[[str], Path]) -> None:

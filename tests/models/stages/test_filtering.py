@@ -65,6 +65,7 @@ def test_the_least_surprising_share_is_kept_and_counted(
         "captions": 40,
         "kept_captions": 12,
         "dropped_captions": 28,
+        "skipped_samples": 0,
         "scored_tokens": sum(row["tokens"] for row in rows),
         "cut_captions": 0,
     }
