@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.data.bad import Bad
+from models.data.bad import MOST_BAD, Bad
 from models.data.captions import caption_index, open_captions
 from models.data.checking import check
 from models.data.images import open_images
@@ -186,17 +186,14 @@ def test_more_bad_samples_than_may_be_left_out_stop_a_run_with_their_count_and_n
     assert len(caption_index(folder, most_bad=7).write()["bad_places"]) == 7
 
 
-def test_an_index_holds_the_limit_that_it_was_written_with(
-    part: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_index_holds_the_limit_that_it_was_written_with(part: Callable[[str], Path]) -> None:
     folder = part("instructions")
-    spoil(folder, dict.fromkeys(range(5), "no row"))
-    monkeypatch.setattr("models.data.bad.MOST_BAD", 4)
-    monkeypatch.setattr("models.data.instructions.instruction_index.__defaults__", (None, 4))
-    with pytest.raises(DataError, match="5 of 40 samples cannot be used"):
+    path = folder / "llava.json"
+    path.write_text(json.dumps([*json.loads(path.read_text()), *[{}] * (MOST_BAD + 1)]))
+    with pytest.raises(DataError, match="101 of 141 samples cannot be used, where at most 100 may"):
         rows_of(folder)
-    index_part(folder, most_bad=5)
-    assert len(rows_of(folder).bad) == 5
+    index_part(folder, most_bad=MOST_BAD + 1)
+    assert (len(rows_of(folder)), len(rows_of(folder).bad)) == (40, 101)
 
 
 def test_a_part_of_nothing_but_bad_samples_is_refused(part: Callable[[str], Path]) -> None:
