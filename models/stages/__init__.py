@@ -11,7 +11,7 @@ of the sources, which do not fit into a sequence.
 
 from models.stages.averaging import average
 from models.stages.evaluation import evaluate, warm_up
-from models.stages.filtering import filter_captions as filter  # noqa: A004  (the stage's name)
+from models.stages.filtering import filter_source as filter  # noqa: A004  (the stage's name)
 from models.stages.finetuning import finetune
 from models.stages.pretraining import image_text_pretrain, text_pretrain
 from models.stages.tower import tower_pretrain

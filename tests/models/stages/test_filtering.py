@@ -106,7 +106,7 @@ def test_a_filter_that_was_stopped_goes_on_and_finds_the_same(
     monkeypatch: pytest.MonkeyPatch,
     stop_after: int,
 ) -> None:
-    monkeypatch.setattr("models.stages.filtering.POSITIONS_AT_ONCE", 300)
+    monkeypatch.setattr("models.stages.scoring.POSITIONS_AT_ONCE", 300)
     undisturbed = stage_context(config, name="undisturbed")
     expected = run(undisturbed)
     stopped = stage_context(config, name="stopped", stop_after=stop_after)
