@@ -73,6 +73,7 @@ def test_the_least_surprising_share_is_kept_and_counted(
         for metric in ("perplexity", "nats_per_token"):
             mean = float(np.mean([row[metric] for row in own]))
             assert values(result)[group, metric] == pytest.approx(mean)
+    assert config.captions is not None
     kept = read_kept(context.folder, config.captions)
     assert kept.numbers.tolist() == sorted(row["sample"] for row in ranked[:12])
 
@@ -182,6 +183,7 @@ def test_a_share_that_keeps_nothing_is_refused_before_any_work(
 def test_captions_that_are_not_there_are_named(
     config: Filter, stage_context: Contexts, run: Run
 ) -> None:
+    assert config.captions is not None
     missing = replace(config, captions=replace(config.captions, name="shapeworld/absent"))
     with pytest.raises(DataError) as caught:
         run(stage_context(missing))
