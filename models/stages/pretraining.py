@@ -7,7 +7,7 @@ from models.architecture.build import build_model
 from models.data.batch import Batch
 from models.data.pretraining import Counts, PretrainingData
 from models.stages.inheritance import inherit, with_tower
-from models.stages.mixed_data import image_features, mixed_data
+from models.stages.mixed_data import image_features, mixed_data, read_source
 from models.stages.next_token import held_out_losses, next_token
 from models.stages.start import config_of, placed, prepare
 from models.training.loop import Training, train
@@ -28,7 +28,7 @@ def text_pretrain(context: StageContext) -> StageResult:
     prepare(context)
     T = config.model.seq_len
     data = PretrainingData(
-        context.data(config.text),
+        read_source(context, config.text, config.text_from),
         None,
         seq_len=T,
         vocab_size=config.model.vocab_size,

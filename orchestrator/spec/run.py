@@ -67,6 +67,15 @@ class TowerPretrain:
         check_at_least("batch_images", self.batch_images, 1)
 
 
+class Filtered(StrEnum):
+    """What a filter chooses from."""
+
+    CAPTIONS = "captions"
+    """Captioned images that the branch reads, scored by a branch that reads all of them."""
+    TEXT = "text"
+    """Documents that the trunk reads, scored by a trunk that reads all of them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextPretrain:
     """A segment of a trunk: text pre-training up to `end_tokens`.
@@ -94,6 +103,8 @@ class TextPretrain:
     """AdamW's settings."""
     seed: int
     """Seeds the initial weights and the data order."""
+    text_from: str | None = None
+    """`run_id` of the filter that has written the documents of `text` to read; None for all."""
 
     def __post_init__(self) -> None:
         check_batches(self.end_tokens, self.batch_tokens, self.model.seq_len, "end_tokens")
@@ -149,6 +160,8 @@ class ImageTextPretrain:
     `seed`."""
     instructions: DataSource | None = None
     """LLaVA rows with their images; needed where `instruction_ratio` is above 0."""
+    text_from: str | None = None
+    """`run_id` of the filter that has written the documents of `text` to read; None for all."""
 
     def __post_init__(self) -> None:
         check_share("image_ratio", self.image_ratio)

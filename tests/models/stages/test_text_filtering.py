@@ -199,3 +199,26 @@ def test_a_filter_is_of_captions_or_of_text(config: Filter, declared: Any) -> No
         replace(config, text=None)
     with pytest.raises(ConfigError, match="a filter of captions"):
         replace(config, text=None, captions=declared.branch.captions)
+
+
+def test_trunks_and_branches_read_the_documents_that_were_kept_and_no_other(
+    config: Filter, trunk: TextPretrain, declared: Any, stage_context: Contexts, run: Run
+) -> None:
+    filtering = stage_context(config)
+    kept_sequences = run(filtering).counts["kept_sequences"]
+    on_kept = replace(trunk, text_from=run_id(config))
+    context = stage_context(on_kept)
+    result = run(context)
+    read = trunk.end_tokens // trunk.model.seq_len
+    assert result.counts["text_passes"] == -(-read // kept_sequences)
+    run(stage_context(declared.tower))
+    branch = replace(
+        declared.branch,
+        text_from=run_id(config),
+        text_start=trunk.end_tokens,
+        trunk=run_id(on_kept),
+        image_ratio=0.25,
+    )
+    counts = run(stage_context(branch)).counts
+    sequences = read + counts["text_tokens"] // trunk.model.seq_len
+    assert counts["text_passes"] == -(-sequences // kept_sequences)
