@@ -21,6 +21,7 @@ from models.data.images import IMAGE_SUFFIXES, image_members
 from models.data.index import Arrays, Index, fingerprints
 from models.data.tars import Sample, read_samples, tar_files
 from models.data.tokenizer import END_OF_TEXT, load_tokenizer, tokenizer_digest
+from orchestrator.errors import DataError
 
 _RULE = 1
 """Raise when other samples are left out: older indexes are then left aside."""
@@ -154,8 +155,12 @@ def _samples(files: list[Path]) -> Iterator[tuple[_Read, bytes | None]]:
     images = 0  # of the files before
     for file in files:
         numbers = {name: number for number, name in enumerate(image_members(file), start=images)}
+        empty = True
         for sample in read_samples(file):
+            empty = False
             yield _read(file, sample, numbers)
+        if empty:
+            raise DataError("the shard is empty", str(file), "remove it")
         images += len(numbers)
 
 

@@ -164,6 +164,8 @@ def _read_sequences(folder: Path, shards: list[_Shard]) -> Arrays:
                     where=str(shard.path),
                     mend="cut all sequences of a data set to one length, seq_len + 1",
                 )
+        if len(rows) == before and shard.sequences == 0:
+            raise DataError("the shard is empty", str(shard.path), "remove it and its line")
         if len(rows) - before != shard.sequences:
             raise DataError(
                 f"the shard has {len(rows) - before} sequences, the manifest says "

@@ -99,6 +99,18 @@ def test_a_shard_with_another_count_than_the_manifest_says_is_refused(folder: Pa
     assert error.where == str(folder / "00000001.tar")
 
 
+def test_an_empty_shard_is_refused_even_if_the_manifest_knows(folder: Path) -> None:
+    rewrite(folder, "empty", [])
+    with (folder / "manifest.jsonl").open("a") as stream:
+        stream.write('{"shard": "empty", "num_sequences": 0}\n')
+    error = refused(folder)
+    assert (error.what, error.where) == ("the shard is empty", str(folder / "empty.tar"))
+    (folder / "empty.tar").write_bytes(b"")
+    error = refused(folder)
+    assert error.what.startswith("the shard cannot be read")
+    assert error.where == str(folder / "empty.tar")
+
+
 def test_a_sequence_of_another_length_is_refused(folder: Path) -> None:
     rewrite(folder, "00000001", [*IDS[3:5].tolist(), [1, 2, 3, 4]])
     assert refused(folder).what == "sequence 000000000002 has 4 ids, the first one 5"
