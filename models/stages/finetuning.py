@@ -3,7 +3,7 @@
 from models.data.batch import Batch
 from models.data.instructions import InstructionData
 from models.stages.inheritance import inherit, with_tower
-from models.stages.next_token import held_out_losses, next_token
+from models.stages.next_token import check_held_out, held_out_losses, next_token
 from models.stages.start import config_of, placed, prepare
 from models.training.features import open_features
 from models.training.loop import Training, train
@@ -38,6 +38,7 @@ def finetune(context: StageContext) -> StageResult:
             where=str(folder),
             mend=f"declare {rows} examples, or the data set that was meant",
         )
+    check_held_out(context, config)
     model = placed(with_tower(context, config), context)
     inherit(context.parent(config.parent), model, None)
     features = open_features(context, config.instructions, config.vision, config.tower)

@@ -6,6 +6,9 @@ from torch import nn
 
 from models.architecture.vlm import VisionLanguageModel
 from models.data.batch import Batch
+from models.data.captions import open_captions
+from models.data.packing import check_room
+from models.data.shards import open_token_shards
 from models.data.validation import caption_batches, text_batches
 from models.training.features import Features, open_features
 from models.training.loss import NextToken
@@ -31,6 +34,23 @@ def next_token(
         z_loss=config.optimizer.z_loss,
         world=context.world,
     )
+
+
+def check_held_out(
+    context: StageContext, config: TextPretrain | ImageTextPretrain | Finetune
+) -> None:
+    """Refuse held-out data that cannot be measured on, before anything is trained.
+
+    Raises:
+        ConfigError: if an image leaves no room for text.
+        DataError: if they are missing or damaged, or do not fit the model.
+    """
+    model = config.model
+    if config.val_text is not None:
+        open_token_shards(context.data(config.val_text), model.seq_len, model.vocab_size)
+    if isinstance(config, ImageTextPretrain | Finetune) and config.val_captions is not None:
+        check_room(model.seq_len, config.vision.image_tokens)
+        open_captions(context.data(config.val_captions), model.vocab_size)
 
 
 def held_out_losses(

@@ -8,7 +8,7 @@ from models.data.batch import Batch
 from models.data.pretraining import Counts, PretrainingData
 from models.stages.inheritance import inherit, with_tower
 from models.stages.mixed_data import image_features, mixed_data, read_source
-from models.stages.next_token import held_out_losses, next_token
+from models.stages.next_token import check_held_out, held_out_losses, next_token
 from models.stages.start import config_of, placed, prepare
 from models.training.loop import Training, train
 from models.training.optimizer import build_optimizer
@@ -34,6 +34,7 @@ def text_pretrain(context: StageContext) -> StageResult:
         vocab_size=config.model.vocab_size,
         seed=config.seed,
     )
+    check_held_out(context, config)
     batches = _pretraining_batches(data, config)
     model = placed(build_model(config.model, None, config.seed), context)
     optimizer = build_optimizer(model, config.optimizer)
@@ -77,6 +78,7 @@ def image_text_pretrain(context: StageContext) -> StageResult:
     prepare(context)
     T = config.model.seq_len
     data = mixed_data(context, config)
+    check_held_out(context, config)
     batches = _pretraining_batches(data, config)
     model = placed(with_tower(context, config), context)
     optimizer = build_optimizer(model, config.optimizer)

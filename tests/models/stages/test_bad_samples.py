@@ -15,6 +15,7 @@ from models.data.tars import Sample, read_samples, write_samples
 from models.training.features import stored_file
 from orchestrator.errors import DataError
 from orchestrator.spec.identity import run_id
+from orchestrator.spec.model import Encoder, VisionConfig
 from orchestrator.spec.run import Filter
 from orchestrator.store.stage import StageResult, StoppedError
 
@@ -119,4 +120,21 @@ def test_text_with_ids_beyond_the_vocabulary_stops_a_run_before_its_first_step(
     with pytest.raises(DataError, match="beyond the vocabulary of 64") as caught:
         run(context)
     assert ".tar: sequence " in caught.value.where
+    assert context.reports == []
+
+
+@pytest.mark.parametrize("split", ["val_text", "val_captions"])
+def test_held_out_data_that_cannot_be_measured_on_stop_a_run_before_its_first_step(
+    declared: Any, stage_context: Contexts, run: Run, spoilt: Path, split: str
+) -> None:
+    folder = spoilt / "shapeworld-tiny" / getattr(declared.branch, split).part
+    shutil.rmtree(folder / "index")
+    shard = next(folder.glob("*.tar"))
+    shard.write_bytes(shard.read_bytes()[:3000])
+    patches = VisionConfig(encoder=Encoder.PATCH, image_size=48, patch_size=16, feature_width=768)
+    context = stage_context(replace(declared.branch, vision=patches, tower=None))
+    context.data_root = spoilt
+    with pytest.raises(DataError, match="the shard cannot be read") as caught:
+        run(context)
+    assert caught.value.where == str(shard)
     assert context.reports == []
