@@ -98,7 +98,7 @@ def bad_of(arrays: Arrays) -> tuple[Bad, ...]:
 def image_faults(items: Iterable[tuple[Item, bytes | None]]) -> Iterator[tuple[Item, str | None]]:
     """Yield each item with the fault of its image's bytes, in order; None stands for no image."""
     waiting = iter(items)
-    threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
+    threads = min(_MOST_THREADS, os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as pool:
         while chunk := list(islice(waiting, _AT_ONCE)):
             contents = [content for _, content in chunk]

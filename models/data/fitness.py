@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data.tokenizer import tokenizer_digest, tokenizer_file
-from models.data.tokenizing.record import made_with
+from models.data.tokenizing.record import RECORD, made_with, recorded_vocabulary
 from orchestrator.errors import DataError
 
 _ROWS = 1 << 14
@@ -48,6 +48,22 @@ def check_ids(
         )
 
 
+def check_vocabulary(folder: Path, vocab_size: int | None) -> None:
+    """Refuse shards whose tokenizer gives more ids than a model has, as their record says.
+
+    Raises:
+        DataError: naming both sizes.
+    """
+    recorded = recorded_vocabulary(folder)
+    if vocab_size is not None and recorded is not None and recorded > vocab_size:
+        raise DataError(
+            f"the shards were made with a tokenizer of {recorded} ids, the model has {vocab_size}",
+            where=str(folder / RECORD),
+            mend="tokenize the text with the model's own tokenizer, or enlarge the model's "
+            "vocab_size",
+        )
+
+
 def check_tokenizers(parts: Mapping[str, Path]) -> None:
     """Refuse parts that were made with different tokenizers: their ids mean different words.
 
@@ -76,7 +92,7 @@ def check_tokenizers(parts: Mapping[str, Path]) -> None:
 def _tokenizers(folder: Path) -> list[tuple[str, str]]:
     """Return the digests of a part's tokenizers, and where each is told."""
     recorded = made_with(folder)
-    found = [] if recorded is None else [(recorded[:16], str(folder / "tokenize.json"))]
+    found = [] if recorded is None else [(recorded[:16], str(folder / RECORD))]
     if tokenizer_file(folder.parent).is_file():
         file = str(tokenizer_file(folder.parent))
         found.append((tokenizer_digest(folder.parent), file))

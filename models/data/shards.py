@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data.doubled import refuse_doubled
-from models.data.fitness import check_ids
+from models.data.fitness import check_ids, check_vocabulary
 from models.data.index import Arrays, Index, fingerprints
 from models.data.tars import Sample, read_samples, write_samples
 from orchestrator.errors import DataError
@@ -61,6 +61,7 @@ def open_token_shards(
             where=str(folder),
             mend=f"tokenize the text for this model, or give it seq_len {sequences.shape[1] - 1}",
         )
+    check_vocabulary(folder, vocab_size)
     largest = int(arrays["largest"][0]) if "largest" in arrays else None  # older indexes have none
     check_ids(sequences, vocab_size, partial(_sequence_place, folder), largest)
     return sequences

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.data.checking.finding import Expected, Finding, of_error
 from models.data.checking.manifest import NamedShard, check_last_line, manifest_lines
-from models.data.checking.vocabulary import check_tokenizers, vocabulary_size
+from models.data.checking.vocabulary import check_recorded_size, check_tokenizers, vocabulary_size
 from models.data.sequences import decoded_ids
 from models.data.tars import read_samples
 from models.data.tokenizing.record import made_with, read_record, settings_of
@@ -25,6 +25,7 @@ _REMAKE = "fetch or make the shard again"
 def check_token_shards(folder: Path, expected: Expected) -> Iterator[Finding]:
     """Yield what is wrong with a part of token shards."""
     yield from check_tokenizers(folder, expected, made_with(folder))
+    yield from check_recorded_size(folder, expected)
     manifest = folder / "manifest.jsonl"
     yield from check_last_line(manifest)
     named: list[NamedShard] = []

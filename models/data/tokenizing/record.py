@@ -39,6 +39,12 @@ def made_with(folder: Path) -> str | None:
     return digest if isinstance(digest, str) else None
 
 
+def recorded_vocabulary(folder: Path) -> int | None:
+    """Return how many ids the tokenizer of a part gives; None if it records none."""
+    size = (read_record(folder) or {}).get("vocab_size")
+    return size if isinstance(size, int) else None
+
+
 def shard_lines(tasks: Sequence[ShardTask], hashes: Sequence[str]) -> list[Plain]:
     """Return the shards as the record names them."""
     return [
