@@ -9,7 +9,7 @@ _PREFIXES = {
     "cooldown_point": "from",
     "image_ratio": "images",
     "instruction_ratio": "instructions",
-    "keep": "captions kept",
+    "keep": "kept",
     "seed": "seed",
     "text_tokens": "trunk of",
     "image_text_tokens": "branch of",

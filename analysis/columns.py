@@ -36,7 +36,7 @@ COLUMNS = {
     "captions": Column("name", "source of image-text samples"),
     "instructions": Column("name", "source of instruction rows"),
     "instruction_ratio": Column("share", "of the image sequences that are instruction rows"),
-    "keep": Column("share", "of captions that a filter keeps"),
+    "keep": Column("share", "of captions or documents that a filter keeps"),
     "soup": Column("word", "how the members of a soup are chosen"),
     "text_tokens": Column("tokens", "budget of the text trunk"),
     "image_text_tokens": Column("tokens", "budget of image-text pre-training"),

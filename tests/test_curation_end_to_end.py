@@ -19,6 +19,14 @@ ARMS: dict[str, Any] = {
         "axes": {"keep": ["50%", "100%"]},
         "fixed": {"model": "10k", "cooldown_point": "80%"},
     },
+    "text": {
+        "fixed": {
+            "model": "10k",
+            "cooldown_point": "80%",
+            "stages.filter.of": "text",
+            "keep": "50%",
+        },
+    },
     "mix": {
         "axes": {"instruction_ratio": [0, "50%", "100%"]},
         "fixed": {"model": "10k", "cooldown_point": "80%"},
@@ -72,16 +80,39 @@ def test_a_filter_keeps_its_share_and_a_branch_reads_that_alone(
     finished: tuple[StudyFolder, list[dict[str, Any]]],
 ) -> None:
     folder, runs = finished
-    [kept] = of_stage(runs, "filter")
-    found = counts(folder, kept)
+    found = counts(folder, filter_of(finished, "captions"))
+    assert found["skipped_samples"] == 0
     assert found["kept_captions"] == found["captions"] // 2
     passes = {
         run["keep"]: counts(folder, run)["caption_passes"]
         for run in of_stage(runs, "image_text_pretrain")
-        if run["instruction_ratio"] == 0
+        if run["instruction_ratio"] == 0 and run["arms"] != ["text"]
     }
     assert set(passes) == {0.5, 1.0}
     assert passes[0.5] > passes[1.0]  # the same tokens from half of the captions
+
+
+def filter_of(finished: tuple[StudyFolder, list[dict[str, Any]]], what: str) -> dict[str, Any]:
+    folder, runs = finished
+    [run] = [run for run in of_stage(runs, "filter") if what in counts(folder, run)]
+    return run
+
+
+def test_a_trunk_reads_the_documents_that_were_kept_alone(
+    finished: tuple[StudyFolder, list[dict[str, Any]]],
+) -> None:
+    folder, runs = finished
+    kept = filter_of(finished, "documents")
+    found = counts(folder, kept)
+    assert found["kept_documents"] == pytest.approx(found["documents"] / 2, abs=1)
+    trunks = of_stage(runs, "text_pretrain")
+    [on_kept] = [run for run in trunks if kept["run_id"] in run["needs"]]
+    [scorer] = [run for run in trunks if run["run_id"] in kept["needs"]]
+    assert found["kept_sequences"] * 129 + found["tokens_left_over"] < found["scored_tokens"]
+    texts = [(folder.run(run["run_id"]).path / "metrics.jsonl") for run in (on_kept, scorer)]
+    assert texts[0].read_bytes() != texts[1].read_bytes()  # of the same seed, on other sequences
+    [branch] = [run for run in runs if on_kept["run_id"] in run["needs"] if "text" in run["arms"]]
+    assert kept["run_id"] in branch["needs"]
 
 
 def test_a_mixture_has_its_share_of_instructions(

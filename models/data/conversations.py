@@ -23,32 +23,41 @@ class Conversation:
     """Questions, without the image's placeholder, and answers."""
 
 
-def read_conversations(path: Path) -> list[Conversation]:
-    """Read and check the rows of a LLaVA file.
+def read_rows(path: Path) -> list[Conversation | DataError]:
+    """Read the rows of a LLaVA file; what is wrong with a row stands in its place.
 
     Raises:
-        DataError: naming the first row that is not in the format.
+        DataError: if there is no list of rows.
     """
     try:
         rows: object = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(
             f"the rows cannot be read ({error})", str(path), "make or fetch the file again"
         ) from error
     if not isinstance(rows, list) or not rows:
         raise DataError("there is no list of rows", str(path), "write LLaVA's list of rows")
     return [
-        _conversation(f"{path}: row {number}", row)
+        _checked(f"{path}: row {number}", row)
         for number, row in enumerate(cast(list[object], rows))
     ]
+
+
+def _checked(where: str, row: object) -> Conversation | DataError:
+    try:
+        return _conversation(where, row)
+    except DataError as error:
+        return error
 
 
 def _conversation(where: str, row: object) -> Conversation:
     try:
         fields = cast(dict[str, Any], row)
-        image: str | None = fields.get("image")
+        image: object = fields.get("image")
         speakers = [str(turn["from"]) for turn in fields["conversations"]]
-        texts = [str(turn["value"]) for turn in fields["conversations"]]
+        texts = [turn["value"] for turn in fields["conversations"]]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("a value is no text")
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"the row is not in LLaVA's format ({error!r})",
@@ -61,6 +70,10 @@ def _conversation(where: str, row: object) -> Conversation:
             where,
             "let human and gpt take turns, human first and gpt last",
         )
+    if image is not None and not isinstance(image, str):
+        raise DataError(
+            f"its image is {image!r}, no path", where, "name one image, or leave the key out"
+        )
     if image is not None:
         texts[0] = _without_placeholder(where, texts[0])
     if any(PLACEHOLDER in text for text in texts):
@@ -69,7 +82,32 @@ def _conversation(where: str, row: object) -> Conversation:
             where,
             f"write {PLACEHOLDER} once, in the first human turn of a row that names an image",
         )
+    for number, text in enumerate(texts):
+        _check_text(where, number, text)
     return Conversation(image=image, turns=tuple(zip(texts[::2], texts[1::2], strict=True)))
+
+
+def _check_text(where: str, number: int, text: str) -> None:
+    name = "answer" if number % 2 else "question"
+    if not text.strip():
+        raise DataError(
+            f"the {name} in turn {number} is empty", where, "give every human turn an answer"
+        )
+    if not is_unicode(text):
+        raise DataError(
+            f"the {name} in turn {number} holds half a surrogate pair, which is no Unicode",
+            where,
+            "write the file again from its source",
+        )
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether a text holds no half of a surrogate pair, which JSON can escape."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _without_placeholder(where: str, text: str) -> str:

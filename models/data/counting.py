@@ -7,7 +7,7 @@ import numpy as np
 
 from models.data.checking.finding import Finding
 from models.data.checking.manifest import manifest_lines
-from models.data.conversations import read_conversations
+from models.data.conversations import read_rows
 from models.data.images import IMAGE_SUFFIXES
 from models.data.kinds import PartKind, conversations_file, part_kind
 from models.data.sequences import decoded_ids
@@ -27,7 +27,8 @@ def count(path: Path) -> dict[str, Plain]:
 
     Token shards: `sequences`, `tokens` (T for each, as training counts them) and `ends_of_text`;
     in all also `documents`, where a record says how many. Captioned images: `images`, `captions`.
-    LLaVA's rows: `rows`, `images` (rows with one), `turns` (answers). Always: `bytes`.
+    LLaVA's rows: `rows`, `bad_rows` (those not in the format), and of the others `images` (rows
+    with one) and `turns` (answers). Always: `bytes`.
 
     Returns:
         `path`, `kind`, `total` and `files`: counts in all and of each file.
@@ -93,9 +94,11 @@ def _captions(path: Path) -> Counts:
 
 
 def _conversations(path: Path) -> Counts:
-    rows = read_conversations(path)
+    read = read_rows(path)
+    rows = [row for row in read if not isinstance(row, DataError)]
     return {
-        "rows": len(rows),
+        "rows": len(read),
+        "bad_rows": len(read) - len(rows),
         "images": sum(row.image is not None for row in rows),
         "turns": sum(len(row.turns) for row in rows),
         "bytes": path.stat().st_size,

@@ -1,6 +1,5 @@
 """Images by number, whether they lie in tar files or in a folder."""
 
-import io
 import os
 from collections.abc import Iterator
 from functools import cached_property
@@ -9,9 +8,9 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from models.data.index import Arrays, Index, fingerprints
+from models.data.pixels import decode_image
 from models.data.tars import member_places, tar_files
 from orchestrator.errors import DataError
 
@@ -35,6 +34,14 @@ class ImageSource(Protocol):
 
         Raises:
             DataError: if there is none.
+        """
+        ...
+
+    def content(self, index: int) -> bytes:
+        """Return the bytes of one image's file.
+
+        Raises:
+            DataError: if it is missing.
         """
         ...
 
@@ -82,13 +89,17 @@ class TarImages:
         """Return where the sample's image is."""
         return _found(self._by_key, key, self._files[0].parent)
 
-    def pixels(self, index: int) -> NDArray[np.uint8]:
-        """Decode one image: (H, W, 3), RGB."""
+    def content(self, index: int) -> bytes:
+        """Return the bytes of one image's file."""
         file, offset, size = (int(value) for value in self._places[index])
         with self._files[file].open("rb") as stream:
             stream.seek(offset)
-            content = stream.read(size)
-        return decode_image(content, f"{self._files[file]}: {self.key(index)}")
+            return stream.read(size)
+
+    def pixels(self, index: int) -> NDArray[np.uint8]:
+        """Decode one image: (H, W, 3), RGB."""
+        file = self._files[int(self._places[index][0])]
+        return decode_image(self.content(index), f"{file}: {self.key(index)}")
 
 
 class FolderImages:
@@ -115,31 +126,19 @@ class FolderImages:
         """Return where the image of that path is."""
         return _found(self._by_key, key, self._folder)
 
-    def pixels(self, index: int) -> NDArray[np.uint8]:
-        """Decode one image: (H, W, 3), RGB."""
+    def content(self, index: int) -> bytes:
+        """Return the bytes of one image's file."""
         path = self._folder / self._keys[index]
         try:
-            content = path.read_bytes()
+            return path.read_bytes()
         except OSError as error:
             raise DataError(
                 f"the image cannot be read ({error.strerror})", str(path), "fetch it again"
             ) from error
-        return decode_image(content, str(path))
 
-
-def decode_image(content: bytes, where: str) -> NDArray[np.uint8]:
-    """Decode an image file's bytes: (H, W, 3), RGB.
-
-    Raises:
-        DataError: naming `where`, if they are no whole image.
-    """
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"the image cannot be decoded ({error})", where, "fetch or make the image again"
-        ) from error
+    def pixels(self, index: int) -> NDArray[np.uint8]:
+        """Decode one image: (H, W, 3), RGB."""
+        return decode_image(self.content(index), str(self._folder / self._keys[index]))
 
 
 def image_index(folder: Path) -> Index:
@@ -154,15 +153,29 @@ def image_index(folder: Path) -> Index:
     )
 
 
+def image_members(file: Path) -> dict[str, tuple[int, int]]:
+    """Return where the images of a tar file lie: offset and size by name, in order.
+
+    A name is the sample's key, a dot and the suffix in lower case.
+
+    Raises:
+        DataError: if the file is missing, cut off or compressed, or has a name twice.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for name, place in member_places(file).items():
+        key, suffix = _split(name)
+        if suffix in IMAGE_SUFFIXES and found.setdefault(f"{key}.{suffix}", place) != place:
+            raise DataError(f"there are two images {key}.{suffix}", str(file), "name each once")
+    return found
+
+
 def _find_images(files: list[Path]) -> Arrays:
     keys: list[str] = []
     places: list[tuple[int, int, int]] = []
     for number, file in enumerate(files):
-        for name, (offset, size) in member_places(file).items():
-            key, suffix = _split(name)
-            if suffix in IMAGE_SUFFIXES:
-                keys.append(key)
-                places.append((number, offset, size))
+        for name, (offset, size) in image_members(file).items():
+            keys.append(name.rpartition(".")[0])
+            places.append((number, offset, size))
     if not keys:
         raise DataError(
             "the tar files hold no image",

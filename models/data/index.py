@@ -7,8 +7,10 @@ otherwise: then the arrays are derived again, in memory.
 
 import hashlib
 import json
+import logging
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +23,12 @@ from orchestrator.spec.codec import Plain
 
 INDEX_FORMAT = 1
 """Raise when any index's arrays change meaning; older ones are then left aside."""
+LONG_SECONDS = 10.0
+"""Reading a part without an index for longer than this is worth a word."""
 _BLOCKS, _BLOCK = 16, 1024
 """Blocks of each file that its fingerprint covers, and their bytes."""
+
+_LOG = logging.getLogger(__name__)
 
 Arrays = Mapping[str, NDArray[Any]]
 """Named arrays of an index."""
@@ -53,10 +59,21 @@ class Index:
             DataError: if they are derived and the data are damaged.
         """
         found = self._load()
-        return self.build() if found is None else found
+        if found is not None:
+            return found
+        began = time.monotonic()
+        arrays = self.build()
+        took = time.monotonic() - began
+        if took > LONG_SECONDS:
+            _LOG.warning(
+                "reading %s took %.0f s, in every process that opens it; `sweep data index %s` "
+                "writes an index that takes none",
+                *(self.folder, took, self.folder),
+            )
+        return arrays
 
-    def write(self) -> None:
-        """Derive the arrays and put them beside the data, whole or not at all.
+    def write(self) -> Arrays:
+        """Derive the arrays, put them beside the data, whole or not at all, and return them.
 
         Raises:
             DataError: if the data are damaged.
@@ -76,6 +93,7 @@ class Index:
             temporary.rename(self.path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+        return arrays
 
     def _full_stamp(self) -> dict[str, Plain]:
         return {"format": INDEX_FORMAT, **self.stamp}

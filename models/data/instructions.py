@@ -3,9 +3,14 @@
 A row is its image, or `END_OF_TEXT` where it has none (as text follows it in pre-training), and
 then its turns. Loss falls on answers and the `END_OF_TEXT` after each, never on human turns or
 images.
+
+A row that is not in the format, has an empty turn, or names an image that is missing, cannot be
+decoded or is of one pixel, is left out (`models.data.bad`).
 """
 
 import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -14,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from models.data.bad import MOST_BAD, Bad, bad_arrays, bad_of, image_faults, refuse_too_many, tell
 from models.data.batch import IGNORE, Batch, Row, collate
-from models.data.conversations import Conversation, read_conversations
+from models.data.conversations import Conversation, read_rows
+from models.data.fitness import check_ids
 from models.data.images import ImageSource, open_images
 from models.data.index import Arrays, Index
 from models.data.mixture import remembered_order, source_name
@@ -24,6 +31,10 @@ from models.data.prompt import answer_text, question_text
 from models.data.tokenizer import END_OF_TEXT, IMAGE, load_tokenizer, tokenizer_digest
 from orchestrator.errors import DataError
 
+ROWS_FILE = "llava.json"
+"""File of a part's rows."""
+_RULE = 1
+"""Raise when other rows are left out: older indexes are then left aside."""
 _NO_IMAGE = -1
 """In the index: the row has no image."""
 
@@ -36,25 +47,43 @@ class Instructions:
         seq_len: T, most positions of a row. Longer rows lose what is beyond (`truncated`).
         image_tokens: P, positions of an image.
         tokenizer: the collection's, if it is open already.
+        vocab_size: ids that the model has; None for a model that is not known.
 
     Raises:
         ConfigError: if an image leaves no position for text.
-        DataError: if a row, an image or the tokenizer is missing or not in the format, or a row
-            has no answer within `seq_len`.
+        DataError: if the rows or the tokenizer are missing or no rows at all, more rows are bad
+            than may be left out, or a row has no answer within `seq_len` or an id beyond the
+            vocabulary.
     """
 
     def __init__(
-        self, folder: Path, *, seq_len: int, image_tokens: int, tokenizer: Tokenizer | None = None
+        self,
+        folder: Path,
+        *,
+        seq_len: int,
+        image_tokens: int,
+        tokenizer: Tokenizer | None = None,
+        vocab_size: int | None = None,
     ) -> None:
         check_room(seq_len, image_tokens)
         arrays = instruction_index(folder, tokenizer).arrays()
         self.folder, self.seq_len, self._image_tokens = folder, seq_len, image_tokens
         self._ids, self._answers = arrays["ids"], arrays["answers"]
         self._starts, self._images = arrays["starts"], arrays["images"]
+        self._rows = arrays["rows"]
+        self.bad = bad_of(arrays)
+        tell(folder, self.bad)
+        check_ids(self._ids, vocab_size, self._place_of_id)
         self._check_answers()
 
     def __len__(self) -> int:
         return len(self._images)
+
+    def _place_of_id(self, number: int) -> str:
+        return self._place(int(np.searchsorted(self._starts, number, side="right")) - 1)
+
+    def _place(self, row: int) -> str:
+        return f"{self.folder / ROWS_FILE}: row {self._rows[row]}"
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -93,8 +122,8 @@ class Instructions:
         silent = np.flatnonzero(counts[ends] == counts[self._starts[:-1]])
         if len(silent):
             raise DataError(
-                f"row {silent[0]} has no answer within {self.seq_len} positions",
-                where=str(self.folder / "llava.json"),
+                f"the row has no answer within {self.seq_len} positions",
+                where=self._place(int(silent[0])),
                 mend="train with longer sequences, or leave such rows out",
             )
 
@@ -108,11 +137,13 @@ class InstructionData:
         image_tokens: P, positions of an image.
         seed: seeds the order.
         tokenizer: the collection's, if it is open already.
+        vocab_size: ids that the model has; None for a model that is not known.
 
     Raises:
         ConfigError: if an image leaves no position for text.
-        DataError: if a row, an image or the tokenizer is missing or not in the format, or a row
-            has no answer within `seq_len`.
+        DataError: if the rows or the tokenizer are missing or no rows at all, more rows are bad
+            than may be left out, or a row has no answer within `seq_len` or an id beyond the
+            vocabulary.
     """
 
     def __init__(
@@ -123,15 +154,25 @@ class InstructionData:
         image_tokens: int,
         seed: int,
         tokenizer: Tokenizer | None = None,
+        vocab_size: int | None = None,
     ) -> None:
         self._rows = Instructions(
-            folder, seq_len=seq_len, image_tokens=image_tokens, tokenizer=tokenizer
+            folder,
+            seq_len=seq_len,
+            image_tokens=image_tokens,
+            tokenizer=tokenizer,
+            vocab_size=vocab_size,
         )
         self._order = remembered_order(len(self), seed, source_name(folder))
 
     def __len__(self) -> int:
         """Return the rows of one pass."""
         return len(self._rows)
+
+    @property
+    def bad(self) -> tuple[Bad, ...]:
+        """Rows that are left out."""
+        return self._rows.bad
 
     @cached_property
     def images(self) -> ImageSource:
@@ -160,13 +201,20 @@ class InstructionData:
         return Row(ids[:-1], targets, np.zeros(len(targets), np.int32), example.images)
 
 
-def instruction_index(folder: Path, tokenizer: Tokenizer | None = None) -> Index:
+def instruction_index(
+    folder: Path, tokenizer: Tokenizer | None = None, most_bad: int = MOST_BAD
+) -> Index:
     """Return the index over a part of instructions.
+
+    Args:
+        folder: the part.
+        tokenizer: the collection's, if it is open already.
+        most_bad: rows that may be left out. At least 0.
 
     Raises:
         DataError: if the rows or the tokenizer are missing.
     """
-    path = folder / "llava.json"
+    path = folder / ROWS_FILE
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -174,19 +222,38 @@ def instruction_index(folder: Path, tokenizer: Tokenizer | None = None) -> Index
             f"the rows cannot be read ({error.strerror})", str(path), "make or fetch the file again"
         ) from error
     rows = hashlib.sha256(content).hexdigest()[:16]
-    stamp = {"rows": rows, "tokenizer": tokenizer_digest(folder.parent)}
+    stamp = {"rows": rows, "tokenizer": tokenizer_digest(folder.parent), "rule": _RULE}
     return Index(
         folder=folder,
         name="instructions",
         stamp={**stamp, "images": _image_stamp(folder)},
-        build=lambda: _tokenize(
-            folder, read_conversations(path), tokenizer or load_tokenizer(folder.parent)
-        ),
+        build=lambda: _build(folder, tokenizer or load_tokenizer(folder.parent), most_bad),
     )
 
 
-def _tokenize(folder: Path, rows: list[Conversation], tokenizer: Tokenizer) -> Arrays:
-    images = _image_numbers(folder, rows)
+def _build(folder: Path, tokenizer: Tokenizer, most_bad: int) -> Arrays:
+    read = read_rows(folder / ROWS_FILE)
+    images = _images(folder, {row.image for row in read if isinstance(row, Conversation)})
+    numbers: list[int] = []
+    rows: list[Conversation] = []
+    bad: list[Bad] = []
+    for number, row in enumerate(read):
+        fault = row.what if isinstance(row, DataError) else images[row.image].fault
+        if fault is not None:
+            bad.append(Bad(f"{ROWS_FILE}: row {number}", fault))
+        elif isinstance(row, Conversation):
+            numbers.append(number)
+            rows.append(row)
+    refuse_too_many(folder, bad, most_bad, len(read))
+    return {
+        **_tokenize(rows, tokenizer),
+        "rows": np.array(numbers, dtype=np.int64),
+        "images": np.array([images[row.image].number for row in rows], dtype=np.int64),
+        **bad_arrays(bad),
+    }
+
+
+def _tokenize(rows: list[Conversation], tokenizer: Tokenizer) -> Arrays:
     texts = [
         text
         for row in rows
@@ -204,21 +271,42 @@ def _tokenize(folder: Path, rows: list[Conversation], tokenizer: Tokenizer) -> A
         "ids": np.fromiter(chain.from_iterable(encoded), np.int32, ends[-1]),
         "answers": np.repeat(np.arange(len(encoded)) % 2 == 1, lengths),
         "starts": starts.astype(np.int64),
-        "images": images,
     }
 
 
-def _image_numbers(folder: Path, rows: list[Conversation]) -> NDArray[np.int64]:
-    if all(row.image is None for row in rows):
-        return np.full(len(rows), _NO_IMAGE, dtype=np.int64)
-    source = open_images(folder)
-    numbers: list[int] = []
-    for number, row in enumerate(rows):
+@dataclass(frozen=True, slots=True)
+class _Image:
+    number: int
+    fault: str | None
+
+
+def _images(folder: Path, names: set[str | None]) -> dict[str | None, _Image]:
+    """Look up and decode the images that rows name; None is the image of a row of text."""
+    found: dict[str | None, _Image] = {None: _Image(_NO_IMAGE, None)}
+    named = sorted(name for name in names if name is not None)
+    if not named:
+        return found
+    try:
+        source = open_images(folder)
+    except DataError as error:
+        return {**found, **{name: _Image(_NO_IMAGE, error.what) for name in named}}
+    for (name, number), fault in image_faults(_contents(source, named)):
+        if number is None:
+            found[name] = _Image(_NO_IMAGE, f"there is no image {name}")
+        else:
+            found[name] = _Image(number, None if fault is None else f"{name}: {fault}")
+    return found
+
+
+def _contents(
+    source: ImageSource, names: list[str]
+) -> Iterator[tuple[tuple[str, int | None], bytes | None]]:
+    for name in names:
         try:
-            numbers.append(_NO_IMAGE if row.image is None else source.index(row.image))
-        except DataError as error:
-            raise error.within(f"{folder / 'llava.json'}: row {number}") from error
-    return np.array(numbers, dtype=np.int64)
+            number = source.index(name)
+            yield (name, number), source.content(number)
+        except DataError:
+            yield (name, None), None
 
 
 def _image_stamp(folder: Path) -> str:

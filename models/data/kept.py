@@ -18,13 +18,13 @@ from orchestrator.store.files import replacing
 from orchestrator.store.layout import RunFolder
 
 TABLE = "captions.parquet"
-_SOURCE = b"captions"
+KIND = "captions"
 """Key of the table's metadata under which the scored source is named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scores:
-    """How surprising each caption of a part is, in the part's order. n captions."""
+    """How surprising each caption or document of a part is, in the part's order. n of them."""
 
     tokens: NDArray[np.int64]
     """Scored ids, `END_OF_TEXT` among them, (n,)."""
@@ -61,15 +61,8 @@ def write_scores(run: RunFolder, source: DataSource, keys: Sequence[str], scores
     import pyarrow as pa  # takes tenths of a second that no other stage should wait for
     import pyarrow.parquet as pq
 
-    columns = {
-        "sample": np.arange(len(keys)),
-        "image": list(keys),
-        "tokens": scores.tokens,
-        "nats_per_token": scores.nats,
-        "perplexity": np.exp(scores.nats),
-        "kept": scores.kept,
-    }
-    table = pa.table(columns).replace_schema_metadata({_SOURCE: _named(source)})
+    columns = {"sample": np.arange(len(keys)), "image": list(keys), **score_columns(scores)}
+    table = pa.table(columns).replace_schema_metadata({KIND: source_text(source)})
     folder = kept_folder(run)
     with replacing(folder / TABLE) as temporary:
         pq.write_table(table, temporary)
@@ -86,17 +79,45 @@ def read_kept(run: RunFolder, source: DataSource) -> Kept:
 
     folder = kept_folder(run)
     verify(folder)
+    check_source(folder / TABLE, KIND, source)
     table = pq.read_table(folder / TABLE, columns=["kept"])
-    scored = (table.schema.metadata or {}).get(_SOURCE, b"nothing").decode()
-    if scored != _named(source):
-        raise RecordError(
-            f"the filter has scored {scored}, not {_named(source)}",
-            where=str(folder / TABLE),
-            mend="filter the captions that are trained on",
-        )
     kept = table.column("kept").to_numpy()
     return Kept(numbers=np.flatnonzero(kept).astype(np.int64), of=len(kept))
 
 
-def _named(source: DataSource) -> str:
+def score_columns(scores: Scores) -> dict[str, NDArray[np.generic]]:
+    """Return the columns that tables of captions and of documents share."""
+    return {
+        "tokens": scores.tokens,
+        "nats_per_token": scores.nats,
+        "perplexity": np.exp(scores.nats),
+        "kept": scores.kept,
+    }
+
+
+def check_source(table: Path, kind: str, source: DataSource) -> None:
+    """Refuse a table of another source.
+
+    Args:
+        table: the table.
+        kind: what it scores, the key of its metadata: `captions` or `text`.
+        source: what it should be of.
+
+    Raises:
+        RecordError: naming both.
+    """
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_schema(table).metadata or {}
+    scored = metadata.get(kind.encode(), b"nothing").decode()
+    if scored != source_text(source):
+        raise RecordError(
+            f"the filter has scored {scored}, not {source_text(source)}",
+            where=str(table),
+            mend=f"filter the {kind} that is trained on",
+        )
+
+
+def source_text(source: DataSource) -> str:
+    """Return how a table names the source that it scores."""
     return f"{source.name} at {source.version}"

@@ -72,7 +72,7 @@ def packed_row(
         documents[at:end] = document
         at = end
     n = min(at, seq_len)
-    return Row(ids[:n], targets[:n], documents[:n], samples)
+    return Row(ids[:n], targets[:n], documents[:n], captions.images[samples])
 
 
 def packed_examples(examples: Sequence[Example], seq_len: int) -> Row:

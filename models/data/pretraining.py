@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from models.data.batch import Batch, Row, collate
 from models.data.captions import Captions, open_captions
+from models.data.fitness import check_tokenizers
 from models.data.instructions import Instructions
 from models.data.kept import Kept
 from models.data.mixture import Kind, Mixture, remembered_order, source_name
@@ -46,8 +47,10 @@ class Counts:
 class TextOrder:
     """Text sequences in the order of endless, freshly shuffled passes."""
 
-    def __init__(self, folder: Path, *, seq_len: int, seed: int) -> None:
-        self._sequences = open_token_shards(folder, seq_len)
+    def __init__(
+        self, folder: Path, *, seq_len: int, seed: int, vocab_size: int | None = None
+    ) -> None:
+        self._sequences = open_token_shards(folder, seq_len, vocab_size)
         self._order = remembered_order(len(self._sequences), seed, source_name(folder))
 
     def __len__(self) -> int:
@@ -66,7 +69,8 @@ class PretrainingData:
 
     Raises:
         ConfigError: if a source that the ratios ask for is not given, or an image does not fit.
-        DataError: if a part is missing or damaged.
+        DataError: if a part is missing or damaged, has ids beyond the vocabulary, or was made with
+            another tokenizer than the others.
     """
 
     text: Path | None
@@ -78,6 +82,8 @@ class PretrainingData:
     _: KW_ONLY
     seq_len: int
     """T: positions of a sequence."""
+    vocab_size: int | None = None
+    """Ids that the model has; None for a model that is not known."""
     image_tokens: int = 0
     """P: positions of an image; below T."""
     image_ratio: float = 0.0
@@ -94,6 +100,17 @@ class PretrainingData:
     """The captions that are read; None for all."""
 
     def __post_init__(self) -> None:
+        check_tokenizers(
+            {
+                kind: folder
+                for kind, folder in (
+                    (Kind.TEXT, self.text),
+                    (Kind.CAPTIONS, self.captions),
+                    (Kind.INSTRUCTIONS, self.instructions),
+                )
+                if folder is not None and self.mixture.uses(kind)
+            }
+        )
         if self.mixture.uses(Kind.TEXT):
             _ = self._texts
         if self.mixture.uses(Kind.CAPTIONS):
@@ -112,7 +129,21 @@ class PretrainingData:
 
         0 where no caption is read.
         """
-        return len(self._captions) if self.mixture.uses(Kind.CAPTIONS) else 0
+        return self._captions.all_images if self.mixture.uses(Kind.CAPTIONS) else 0
+
+    @property
+    def skipped_samples(self) -> int:
+        """Captioned images and rows of instructions that are left out, since they are bad."""
+        captions = len(self._captions.bad) if self.mixture.uses(Kind.CAPTIONS) else 0
+        return captions + (len(self._rows.bad) if self.mixture.uses(Kind.INSTRUCTIONS) else 0)
+
+    @property
+    def truncated_captions(self) -> int:
+        """Captions that lose positions at their end, since they do not fit beside their image."""
+        if not self.mixture.uses(Kind.CAPTIONS):
+            return 0
+        lengths = self._captions.lengths + self.image_tokens
+        return int(np.count_nonzero(lengths > self.seq_len + 1))
 
     @property
     def truncated_rows(self) -> int:
@@ -165,11 +196,11 @@ class PretrainingData:
     def _texts(self) -> TextOrder:
         folder = self._given("text", self.text)
         seed = self.seed if self.text_seed is None else self.text_seed
-        return TextOrder(folder, seq_len=self.seq_len, seed=seed)
+        return TextOrder(folder, seq_len=self.seq_len, seed=seed, vocab_size=self.vocab_size)
 
     @cached_property
     def _captions(self) -> Captions:
-        return open_captions(self._given("captions", self.captions))
+        return open_captions(self._given("captions", self.captions), self.vocab_size)
 
     @cached_property
     def _packed(self) -> PackedOrder:
@@ -200,7 +231,12 @@ class PretrainingData:
     @cached_property
     def _rows(self) -> Instructions:
         folder = self._given("instructions", self.instructions)
-        return Instructions(folder, seq_len=self.seq_len, image_tokens=self.image_tokens)
+        return Instructions(
+            folder,
+            seq_len=self.seq_len,
+            image_tokens=self.image_tokens,
+            vocab_size=self.vocab_size,
+        )
 
     @cached_property
     def _packed_rows(self) -> PackedOrder:

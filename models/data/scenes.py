@@ -13,8 +13,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.images import IMAGE_SUFFIXES, decode_image
+from models.data.images import IMAGE_SUFFIXES
 from models.data.index import Arrays, Index, fingerprints
+from models.data.pixels import decode_image
 from models.data.tars import Sample, read_samples, tar_files
 from orchestrator.errors import DataError
 

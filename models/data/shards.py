@@ -10,6 +10,7 @@ import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +18,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from models.data.doubled import refuse_doubled
+from models.data.fitness import check_ids, check_vocabulary
 from models.data.index import Arrays, Index, fingerprints
 from models.data.tars import Sample, read_samples, write_samples
 from orchestrator.errors import DataError
@@ -32,23 +35,35 @@ class _Shard:
     sequences: int
 
 
-def open_token_shards(folder: Path, seq_len: int) -> NDArray[np.integer[Any]]:
+def open_token_shards(
+    folder: Path, seq_len: int, vocab_size: int | None = None
+) -> NDArray[np.integer[Any]]:
     """Open the sequences of a part of token shards, in the manifest's order.
+
+    Args:
+        folder: the part.
+        seq_len: T.
+        vocab_size: ids that the model has; None for a model that is not known.
 
     Returns:
         Ids, (n, seq_len + 1), of an unsigned integer type; mapped from the index if there is one.
 
     Raises:
         DataError: if the manifest or a shard is missing or damaged, a shard has another number of
-            sequences than the manifest says, or the sequences have another length.
+            sequences than the manifest says or is there twice, or the sequences have another
+            length or ids beyond the vocabulary.
     """
-    sequences = token_index(folder).arrays()["sequences"]
+    arrays = token_index(folder).arrays()
+    sequences = arrays["sequences"]
     if sequences.shape[1] != seq_len + 1:
         raise DataError(
             f"sequences have {sequences.shape[1]} ids, not seq_len + 1 = {seq_len + 1}",
             where=str(folder),
             mend=f"tokenize the text for this model, or give it seq_len {sequences.shape[1] - 1}",
         )
+    check_vocabulary(folder, vocab_size)
+    largest = int(arrays["largest"][0]) if "largest" in arrays else None  # older indexes have none
+    check_ids(sequences, vocab_size, partial(_sequence_place, folder), largest)
     return sequences
 
 
@@ -56,10 +71,12 @@ def token_index(folder: Path) -> Index:
     """Return the index over a part of token shards.
 
     Raises:
-        DataError: if the manifest, or a shard that it names, is missing.
+        DataError: if the manifest, or a shard that it names, is missing or there twice.
     """
     shards = _read_manifest(folder)
-    stamp = fingerprints([folder / "manifest.jsonl", *(shard.path for shard in shards)])
+    files = [shard.path for shard in shards]
+    stamp = fingerprints([folder / "manifest.jsonl", *files])
+    refuse_doubled(files, stamp)
     return Index(
         folder=folder, name="tokens", stamp=stamp, build=lambda: _read_sequences(folder, shards)
     )
@@ -97,10 +114,27 @@ def _read_manifest(folder: Path) -> list[_Shard]:
     shards = [_manifest_line(path, n, line) for n, line in numbered if line.strip()]
     if not shards:
         raise DataError("the manifest names no shard", str(path), "list the shards, one per line")
-    for shard in shards:
+    lines_of: dict[Path, int] = {}
+    for line, shard in enumerate(shards, start=1):
+        if shard.path in lines_of:
+            raise DataError(
+                f"{shard.path.name} is named twice, as entries {lines_of[shard.path]} and {line}",
+                where=str(path),
+                mend="name each shard once",
+            )
+        lines_of[shard.path] = line
         if not shard.path.is_file():
             raise DataError("the shard is missing", str(shard.path), _REMAKE)
     return shards
+
+
+def _sequence_place(folder: Path, number: int) -> str:
+    """Return where the sequence of a number among all lies: its shard, and its number in it."""
+    for shard in _read_manifest(folder):
+        if number < shard.sequences:
+            return f"{shard.path}: sequence {number}"
+        number -= shard.sequences
+    return str(folder)
 
 
 def _manifest_line(path: Path, number: int, line: str) -> _Shard:
@@ -131,6 +165,8 @@ def _read_sequences(folder: Path, shards: list[_Shard]) -> Arrays:
                     where=str(shard.path),
                     mend="cut all sequences of a data set to one length, seq_len + 1",
                 )
+        if len(rows) == before and shard.sequences == 0:
+            raise DataError("the shard is empty", str(shard.path), "remove it and its line")
         if len(rows) - before != shard.sequences:
             raise DataError(
                 f"the shard has {len(rows) - before} sequences, the manifest says "
@@ -141,7 +177,11 @@ def _read_sequences(folder: Path, shards: list[_Shard]) -> Arrays:
     if not rows:
         raise DataError("there is no sequence here", str(folder), "make or fetch the text again")
     stacked = np.stack(rows)
-    return {"sequences": stacked.astype(np.uint16 if stacked.max() < 2**16 else np.uint32)}
+    largest = stacked.max()
+    return {
+        "sequences": stacked.astype(np.uint16 if largest < 2**16 else np.uint32),
+        "largest": np.array([largest]),
+    }
 
 
 def _ids(path: Path, sample: Sample) -> NDArray[np.int64]:

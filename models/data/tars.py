@@ -1,22 +1,25 @@
-"""Tar files of samples, written and read with webdataset.
+"""Tar files of samples, in webdataset's format.
+
+They are read with webdataset. It imports torch, which takes seconds and hundreds of MB that
+processes which only write should not need: they write the same bytes without it.
 
 A sample is all members that share a key: `000000000007.png` and `000000000007.txt` are the sample
 `000000000007` with the fields `png` and `txt`.
 """
 
+import io
 import tarfile
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from webdataset.tariterators import group_by_keys, tar_file_expander
-from webdataset.writer import TarWriter
-
 from orchestrator.errors import DataError
 
 _END_MARKER = bytes(1024)
 """Two empty blocks end every tar file (POSIX.1-1988, ustar)."""
+_READ_ONLY, _OWNER = 0o444, "bigdata"
+"""Mode, user and group of members, as webdataset writes them."""
 _DAMAGED = "fetch or make this file again; it is cut off or not a tar file"
 
 
@@ -50,6 +53,8 @@ def read_samples(path: Path) -> Iterator[Sample]:
     Raises:
         DataError: if the file is missing, cut off or holds a member twice.
     """
+    from webdataset.tariterators import group_by_keys, tar_file_expander
+
     with _whole(path), path.open("rb") as stream:
         files = tar_file_expander([{"url": str(path), "stream": stream}])
         for sample in group_by_keys(files):
@@ -61,21 +66,32 @@ def member_places(path: Path) -> dict[str, tuple[int, int]]:
     """Return where each member's bytes lie in an uncompressed tar file: offset and size.
 
     Raises:
-        DataError: if the file is missing, cut off or compressed.
+        DataError: if the file is missing, cut off or compressed, or holds a member twice.
     """
     with _whole(path), tarfile.open(path, "r:") as tar:
-        return {member.name: (member.offset_data, member.size) for member in tar if member.isreg()}
+        places: dict[str, tuple[int, int]] = {}
+        for member in tar:
+            if member.isreg():
+                if member.name in places:
+                    raise ValueError(f"it holds {member.name} twice")
+                places[member.name] = (member.offset_data, member.size)
+        return places
 
 
 def write_samples(path: Path, samples: Iterable[Sample]) -> int:
     """Write one tar file and return its number of samples.
 
-    Times, owners and modes are fixed, so that equal samples give equal bytes.
+    Times, owners and modes are fixed, so that equal samples give equal bytes: those of webdataset's
+    `TarWriter`.
     """
     count = 0
-    with path.open("wb") as stream, TarWriter(stream, encoder=False, mtime=0) as writer:
+    with path.open("wb") as stream, tarfile.open(fileobj=stream, mode="w|") as tar:
         for sample in samples:
-            writer.write({"__key__": sample.key, **sample.fields})
+            for suffix, content in sorted(sample.fields.items()):
+                member = tarfile.TarInfo(f"{sample.key}.{suffix}")
+                member.size, member.mode = len(content), _READ_ONLY
+                member.uname = member.gname = _OWNER
+                tar.addfile(member, io.BytesIO(content))
             count += 1
     return count
 

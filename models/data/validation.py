@@ -14,28 +14,39 @@ from models.data.shards import open_token_shards
 
 
 def text_batches(
-    folder: Path, *, seq_len: int, sequences: int, limit: int | None = None
+    folder: Path,
+    *,
+    seq_len: int,
+    sequences: int,
+    limit: int | None = None,
+    vocab_size: int | None = None,
 ) -> Iterator[Batch]:
     """Give the sequences of a part of token shards, `sequences` at a time, at most `limit`.
 
     Raises:
-        DataError: if the part is missing or damaged.
+        DataError: if the part is missing or damaged, or has ids beyond `vocab_size`.
     """
-    rows = map(text_row, open_token_shards(folder, seq_len))
+    rows = map(text_row, open_token_shards(folder, seq_len, vocab_size))
     return _batches(islice(rows, limit), seq_len, sequences)
 
 
 def caption_batches(
-    folder: Path, *, seq_len: int, image_tokens: int, sequences: int, limit: int | None = None
+    folder: Path,
+    *,
+    seq_len: int,
+    image_tokens: int,
+    sequences: int,
+    limit: int | None = None,
+    vocab_size: int | None = None,
 ) -> Iterator[Batch]:
     """Give the captioned images of a part, packed, `sequences` at a time, at most `limit`.
 
     Raises:
         ConfigError: if an image leaves no position for text.
-        DataError: if the part is missing or damaged.
+        DataError: if the part is missing or damaged, or has ids beyond `vocab_size`.
     """
     check_room(seq_len, image_tokens)
-    rows = _packed(open_captions(folder), seq_len, image_tokens)
+    rows = _packed(open_captions(folder, vocab_size), seq_len, image_tokens)
     return _batches(islice(rows, limit), seq_len, sequences)
 
 

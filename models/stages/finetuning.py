@@ -3,7 +3,7 @@
 from models.data.batch import Batch
 from models.data.instructions import InstructionData
 from models.stages.inheritance import inherit, with_tower
-from models.stages.next_token import held_out_losses, next_token
+from models.stages.next_token import check_held_out, held_out_losses, next_token
 from models.stages.start import config_of, placed, prepare
 from models.training.features import open_features
 from models.training.loop import train
@@ -30,13 +30,16 @@ def finetune(context: StageContext) -> StageResult:
         seq_len=config.model.seq_len,
         image_tokens=config.vision.image_tokens,
         seed=config.seed,
+        vocab_size=config.model.vocab_size,
     )
-    if len(data) != config.examples:
+    rows = len(data) + len(data.bad)
+    if rows != config.examples:
         raise DataError(
-            f"there are {len(data)} rows, but the study declares {config.examples} examples",
+            f"there are {rows} rows, but the study declares {config.examples} examples",
             where=str(folder),
-            mend=f"declare {len(data)} examples, or the data set that was meant",
+            mend=f"declare {rows} examples, or the data set that was meant",
         )
+    check_held_out(context, config)
     model = placed(with_tower(context, config), context)
     inherit(context.parent(config.parent), model, None)
     features = open_features(context, config.instructions, config.vision, config.tower)
@@ -63,6 +66,7 @@ def finetune(context: StageContext) -> StageResult:
         counts={
             "steps": config.steps,
             "examples": config.steps * config.batch_examples,
+            "skipped_samples": len(data.bad),
             "truncated_rows": data.truncated,
             **trained.counters,
         },

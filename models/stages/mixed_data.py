@@ -1,11 +1,15 @@
 """What image-text pre-training reads: its sequences, and the features of the images in them."""
 
+from pathlib import Path
+
 from models.data.kept import read_kept
+from models.data.kept_text import read_text
 from models.data.mixture import Kind, Mixture
 from models.data.pretraining import PretrainingData
 from models.training.features import Features, open_features
 from models.training.joined_features import JoinedFeatures
 from orchestrator.spec.run import ImageTextPretrain
+from orchestrator.spec.source import DataSource
 from orchestrator.store.stage import StageContext
 
 
@@ -19,11 +23,11 @@ def mixed_data(context: StageContext, config: ImageTextPretrain) -> PretrainingD
     """
     mixture = Mixture(image_ratio=config.image_ratio, instruction_ratio=config.instruction_ratio)
     folders = {
-        kind: context.data(source)
-        for kind, source in (
-            (Kind.TEXT, config.text),
-            (Kind.CAPTIONS, config.captions),
-            (Kind.INSTRUCTIONS, config.instructions),
+        kind: read_source(context, source, chosen_by)
+        for kind, source, chosen_by in (
+            (Kind.TEXT, config.text, config.text_from),
+            (Kind.CAPTIONS, config.captions, None),
+            (Kind.INSTRUCTIONS, config.instructions, None),
         )
         if mixture.uses(kind) and source is not None
     }
@@ -35,6 +39,7 @@ def mixed_data(context: StageContext, config: ImageTextPretrain) -> PretrainingD
         folders.get(Kind.CAPTIONS),
         folders.get(Kind.INSTRUCTIONS),
         seq_len=config.model.seq_len,
+        vocab_size=config.model.vocab_size,
         image_tokens=config.vision.image_tokens,
         image_ratio=config.image_ratio,
         instruction_ratio=config.instruction_ratio,
@@ -43,6 +48,18 @@ def mixed_data(context: StageContext, config: ImageTextPretrain) -> PretrainingD
         text_start_sequences=config.text_start // config.model.seq_len,
         kept=kept,
     )
+
+
+def read_source(context: StageContext, source: DataSource, text_from: str | None) -> Path:
+    """Return the folder of a source, or of the documents of it that a filter's run keeps.
+
+    Raises:
+        DataError: if it is not there.
+        RecordError: if what the filter has written is missing, damaged or of another source.
+    """
+    if text_from is None:
+        return context.data(source)
+    return read_text(context.parent(text_from), source)
 
 
 def image_features(

@@ -6,6 +6,9 @@ from torch import nn
 
 from models.architecture.vlm import VisionLanguageModel
 from models.data.batch import Batch
+from models.data.captions import open_captions
+from models.data.packing import check_room
+from models.data.shards import open_token_shards
 from models.data.validation import caption_batches, text_batches
 from models.training.features import Features, open_features
 from models.training.loss import NextToken
@@ -33,6 +36,23 @@ def next_token(
     )
 
 
+def check_held_out(
+    context: StageContext, config: TextPretrain | ImageTextPretrain | Finetune
+) -> None:
+    """Refuse held-out data that cannot be measured on, before anything is trained.
+
+    Raises:
+        ConfigError: if an image leaves no room for text.
+        DataError: if they are missing or damaged, or do not fit the model.
+    """
+    model = config.model
+    if config.val_text is not None:
+        open_token_shards(context.data(config.val_text), model.seq_len, model.vocab_size)
+    if isinstance(config, ImageTextPretrain | Finetune) and config.val_captions is not None:
+        check_room(model.seq_len, config.vision.image_tokens)
+        open_captions(context.data(config.val_captions), model.vocab_size)
+
+
 def held_out_losses(
     context: StageContext,
     model: nn.Module,
@@ -50,7 +70,12 @@ def held_out_losses(
     measures: list[Measure] = []
     model.eval()
     if config.val_text is not None:
-        batches = text_batches(context.data(config.val_text), seq_len=T, sequences=at_once)
+        batches = text_batches(
+            context.data(config.val_text),
+            seq_len=T,
+            sequences=at_once,
+            vocab_size=config.model.vocab_size,
+        )
         measures.append(held_out_loss("val_text_loss", model, batches, None, context.execution))
     if isinstance(config, ImageTextPretrain | Finetune) and config.val_captions is not None:
         batches = caption_batches(
@@ -58,6 +83,7 @@ def held_out_losses(
             seq_len=T,
             image_tokens=config.vision.image_tokens,
             sequences=at_once,
+            vocab_size=config.model.vocab_size,
         )
         features = open_features(context, config.val_captions, config.vision, config.tower)
         loss = held_out_loss("val_caption_loss", model, batches, features, context.execution)

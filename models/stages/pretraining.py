@@ -7,8 +7,8 @@ from models.architecture.build import build_model
 from models.data.batch import Batch
 from models.data.pretraining import Counts, PretrainingData
 from models.stages.inheritance import inherit, with_tower
-from models.stages.mixed_data import image_features, mixed_data
-from models.stages.next_token import held_out_losses, next_token
+from models.stages.mixed_data import image_features, mixed_data, read_source
+from models.stages.next_token import check_held_out, held_out_losses, next_token
 from models.stages.start import config_of, placed, prepare
 from models.training.loop import train
 from models.training.optimizer import build_optimizer
@@ -28,7 +28,14 @@ def text_pretrain(context: StageContext) -> StageResult:
     config = config_of(context, TextPretrain)
     prepare(context)
     T = config.model.seq_len
-    data = PretrainingData(context.data(config.text), None, seq_len=T, seed=config.seed)
+    data = PretrainingData(
+        read_source(context, config.text, config.text_from),
+        None,
+        seq_len=T,
+        vocab_size=config.model.vocab_size,
+        seed=config.seed,
+    )
+    check_held_out(context, config)
     batches = _pretraining_batches(data, config)
     model = placed(build_model(config.model, None, config.seed), context)
     optimizer = build_optimizer(model, config.optimizer)
@@ -74,6 +81,7 @@ def image_text_pretrain(context: StageContext) -> StageResult:
     prepare(context)
     T = config.model.seq_len
     data = mixed_data(context, config)
+    check_held_out(context, config)
     batches = _pretraining_batches(data, config)
     model = placed(with_tower(context, config), context)
     optimizer = build_optimizer(model, config.optimizer)
@@ -97,6 +105,8 @@ def image_text_pretrain(context: StageContext) -> StageResult:
     )
     reached = data.counts(0, config.tokens // T)
     counts = _sequence_counts(reached, T)
+    counts["skipped_samples"] = data.skipped_samples
+    counts["truncated_captions"] = data.truncated_captions
     if config.instruction_ratio > 0:
         counts["instruction_sequences"] = reached.instruction_sequences
         counts["instruction_passes"] = math.ceil(reached.instruction_epochs)

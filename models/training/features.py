@@ -21,6 +21,7 @@ from models.architecture.build import build_tower, is_published, refuse_publishe
 from models.architecture.published import load_published
 from models.architecture.tower import ConvTower, patches
 from models.architecture.vit import PublishedTower
+from models.data.bad import image_faults
 from models.data.images import ImageSource, open_images
 from models.training import checkpoint
 from models.training.weights import weights_folders
@@ -114,9 +115,20 @@ def store_features(
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
         for start in range(0, count, IMAGES_AT_ONCE):
             indices = np.arange(start, min(start + IMAGES_AT_ONCE, count))
-            array[indices] = computed(indices).numpy()
+            for part in _decodable(images, indices):
+                array[part] = computed(part).numpy()
         array.flush()
     return count
+
+
+def _decodable(images: ImageSource, indices: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return the indices of images that can be decoded, to be computed together.
+
+    The others are of samples that are left out (`models.data.bad`): nothing asks for them.
+    """
+    faults = image_faults((index, images.content(index)) for index in indices.tolist())
+    good = [index for index, fault in faults if fault is None]
+    return [np.array(good, dtype=np.int64)] if good else []
 
 
 def load_tower(folder: RunFolder, vision: VisionConfig) -> ConvTower:

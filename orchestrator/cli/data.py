@@ -1,4 +1,4 @@
-"""`sweep data`: make, tokenize, count and check data."""
+"""`sweep data`: make, tokenize, count, check and index data."""
 
 import json
 import time
@@ -22,15 +22,17 @@ _Tokenize = Callable[
 ]
 _Count = Callable[[Path], _Object]
 _Check = Callable[[Path, Mapping[str, object]], Iterator[_Object]]
+_Index = Callable[[Sequence[Path], int, Callable[[str], None]], Iterator[_Object]]
 
 _TOKENIZE = "models.data.tokenizing:tokenize"
 _COUNT = "models.data.counting:count"
 _CHECK = "models.data.checking:check"
+_INDEX = "models.data.parts:index_parts"
 
 data = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Make, tokenize, count and check data.",
+    help="Make, tokenize, count, check and index data.",
 )
 data.add_typer(benchmarks, name="benchmarks")
 
@@ -172,6 +174,34 @@ def check(
         typer.echo(f"{wrong} found" if wrong else "nothing wrong was found")
     if wrong:
         raise typer.Exit(WRONG)
+
+
+@data.command()
+def index(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="folders of parts")],
+    *,
+    max_bad: Annotated[
+        int, typer.Option(min=0, help="samples of a part that may be left out; more are refused")
+    ] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object per part")] = False,
+) -> None:
+    """Read every sample once, so that jobs open the data in no time, and name the bad ones.
+
+    Captioned images and instruction rows that nothing can be learnt from are left out of training.
+    Data of more bad samples are refused, here and, without an index, by each job.
+
+    Example: sweep data index results/data/datacomp-1b/captions --max-bad 1000
+    """
+    run = cast(_Index, load_function(_INDEX))
+    for part in run(paths, max_bad, _tell):
+        typer.echo(json.dumps(part) if as_json else _index_text(part))
+
+
+def _index_text(part: _Object) -> str:
+    """Return a line for the part, and one for each sample that is left out."""
+    names = ", ".join(part["indexes"]) or "it needs none"
+    lines = [f"  {one['place']}: {one['reason']}" for one in part["left_out"]]
+    return "\n".join([f"{part['path']}: {names}; {len(lines):,} samples left out", *lines])
 
 
 def _tell(line: str) -> None:

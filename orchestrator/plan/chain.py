@@ -16,6 +16,7 @@ from orchestrator.spec.run import (
     Average,
     Evaluate,
     Filter,
+    Filtered,
     Finetune,
     ImageTextPretrain,
     RunConfig,
@@ -106,7 +107,7 @@ class _Point:
         self.tower: Named | None = None
 
     def chain(self) -> Chain:
-        segment = self._kept(self._segment())
+        segment = self._read_segment()
         self.tower = self._kept(self._tower())
         branch = self._kept(self._branch(segment))
         subject = self._average(branch or segment)
@@ -126,18 +127,49 @@ class _Point:
             self.runs.append(run)
         return run
 
-    def _segment(self) -> Named | None:
+    def _read_segment(self) -> Named | None:
+        """Return the trunk's segment, on all of its text or on the documents that a filter kept."""
+        every = self._kept(self._segment(None))
+        chosen = self.settings.stages.filter
+        if chosen is None or chosen.of is not Filtered.TEXT or chosen.keep == 1:
+            return every
+        if every is None:
+            raise PlanError(
+                "a filter of text has no trunk to score by",
+                where="stages.filter",
+                mend="choose a cooldown_point above 0 and stages with text_pretrain, or keep 100%",
+            )
+        config = every.config
+        assert isinstance(config, TextPretrain)
+        kept = self.memo.once(
+            lambda: self.chains.named(
+                Filter(
+                    model=config.model,
+                    vision=None,
+                    captions=None,
+                    text=config.text,
+                    keep=chosen.keep,
+                    parent=every.run_id,
+                    tower=None,
+                )
+            ),
+            *("text filter", every, chosen),
+        )
+        self.runs.append(kept)
+        return self._kept(self._segment(kept))
+
+    def _segment(self, kept: Named | None) -> Named | None:
         if not {Stage.TEXT_PRETRAIN, Stage.IMAGE_TEXT_PRETRAIN} & set(self.stages):
             return None
         settings = self.settings
         trunk = self._trunk()
         return self.memo.once(
-            lambda: self._new_segment(trunk),
+            lambda: self._new_segment(trunk, kept),
             "segment",
-            *(self.model, trunk, settings.cooldown_point, settings.seed),
+            *(self.model, trunk, settings.cooldown_point, settings.seed, kept),
         )
 
-    def _new_segment(self, trunk: TextPretrainSettings) -> Named | None:
+    def _new_segment(self, trunk: TextPretrainSettings, kept: Named | None) -> Named | None:
         end = self._branch_point(trunk)
         if end == 0:
             return None
@@ -153,6 +185,7 @@ class _Point:
                 schedule=_trunk_schedule(trunk).until(end),
                 optimizer=trunk.optimizer,
                 seed=self.settings.seed if trunk.seed is None else trunk.seed,
+                text_from=kept.run_id if kept else None,
             )
         except ConfigError as error:
             raise error.within("stages.text_pretrain") from error
@@ -221,7 +254,7 @@ class _Point:
             return None
         chosen = self.settings.stages.filter
         every = self._branch_on(segment, None)
-        if chosen is None or chosen.keep == 1:
+        if chosen is None or chosen.of is not Filtered.CAPTIONS or chosen.keep == 1:
             return every
         config = every.config
         assert isinstance(config, ImageTextPretrain)
@@ -285,6 +318,7 @@ class _Point:
                 captions_from=kept.run_id if kept else None,
                 instruction_ratio=settings.instruction_ratio,
                 instructions=self._mixed_instructions(),
+                text_from=_text_from(segment) if is_trunks_text else None,
             )
         except ConfigError as error:
             raise error.within(where) from error
@@ -417,6 +451,12 @@ class _Point:
 
 def _trunk_schedule(trunk: TextPretrainSettings) -> Schedule:
     return trunk.learning_rate.schedule(length=trunk.tokens.count, batch=trunk.batch_tokens)
+
+
+def _text_from(segment: Named | None) -> str | None:
+    """Return the filter that has chosen the text of a trunk."""
+    config = segment.config if segment else None
+    return config.text_from if isinstance(config, TextPretrain) else None
 
 
 def _declared(settings: T | None, stage: Stage) -> T:

@@ -11,10 +11,12 @@ from orchestrator.spec.run import (
     Average,
     Evaluate,
     Filter,
+    Filtered,
     Finetune,
     ImageTextPretrain,
     RunConfig,
     Stage,
+    TextPretrain,
     stage_of,
 )
 from orchestrator.spec.settings import Settings
@@ -77,8 +79,10 @@ class Columns:
         axes = self._memo.once(lambda: self.axes(names, settings), "axes", settings, names)
         own: tuple[tuple[str, AxisValue], ...] = ()
         match config:
+            case TextPretrain():
+                own = _kept_text(config.text_from, settings)
             case ImageTextPretrain():
-                own = () if config.captions_from or settings.stages.filter is None else (KEPT_ALL,)
+                own = _kept_captions(config, settings)
             case Filter():
                 own = (("keep", config.keep),)
             case Finetune():  # a soup's members differ from the point they serve
@@ -88,7 +92,9 @@ class Columns:
                 own = (("soup", config.soup.value),)
             case Evaluate():
                 soup = (("soup", subject.soup.value),) if isinstance(subject, Average) else ()
-                own = (*soup, ("suite", config.suite.name))
+                text = subject.text_from if isinstance(subject, TextPretrain) else None
+                of_trunk = _kept_text(text, settings) if stage is Stage.TEXT_PRETRAIN else ()
+                own = (*soup, *of_trunk, ("suite", config.suite.name))
             case _:
                 pass
         return self._with(axes, own)
@@ -128,6 +134,24 @@ class Columns:
         if key not in self._known:
             self._known[key] = Axis(name=name, value=value)
         return self._known[key]
+
+
+def _kept_text(text_from: str | None, settings: Settings) -> tuple[tuple[str, AxisValue], ...]:
+    """Return how much of its text a trunk reads, where a study filters text."""
+    chosen = settings.stages.filter
+    if chosen is None or chosen.of is not Filtered.TEXT:
+        return ()
+    return (("keep", chosen.keep),) if text_from else (KEPT_ALL,)
+
+
+def _kept_captions(
+    config: ImageTextPretrain, settings: Settings
+) -> tuple[tuple[str, AxisValue], ...]:
+    """Return how many of its captions a branch reads, where a study filters captions."""
+    chosen = settings.stages.filter
+    if chosen is None or chosen.of is not Filtered.CAPTIONS or config.captions_from:
+        return ()
+    return (KEPT_ALL,)
 
 
 def _matters(name: str, stage: Stage) -> bool:

@@ -112,7 +112,10 @@ def trained_once(runs: tuple[PlannedRun, ...]) -> Totals:
 def _is_plain(run: PlannedRun, by_name: dict[str, PlannedRun]) -> bool:
     """Whether a model's ancestors are one line, its weights' past and a tower."""
     while True:
-        if isinstance(run.config, ImageTextPretrain) and run.config.captions_from:
+        config = run.config
+        if isinstance(config, TextPretrain | ImageTextPretrain) and config.text_from:
+            return False
+        if isinstance(config, ImageTextPretrain) and config.captions_from:
             return False
         match weight_parents(run):
             case ():

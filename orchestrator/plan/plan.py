@@ -102,7 +102,7 @@ class PlannedRun:
         if shown.get("instruction_ratio"):
             words.append(f"of them instructions {float(shown['instruction_ratio']) * 100:.4g}%")
         if "keep" in shown and float(shown["keep"]) < 1:
-            words.append(f"best {float(shown['keep']) * 100:.4g}% of captions")
+            words.append(f"best {float(shown['keep']) * 100:.4g}% kept")
         if "epochs" in shown:
             words.append(f"{shown['epochs']} epoch{'' if shown['epochs'] == 1 else 's'}")
         words += [f"{shown[name]}" for name in ("soup", "suite") if name in shown]

@@ -36,7 +36,9 @@ from orchestrator.spec.study import Arm, Study
 
 _RANKS = {stage: float(rank) for rank, stage in enumerate(Stage)}
 _AFTER_FILTER = _RANKS[Stage.FILTER] + 0.5
-"""Place of branches on filtered captions: after the filters, which come after other branches."""
+"""Place of branches on filtered data: after the filters, which come after other branches."""
+_TRUNK_AFTER_FILTER = _RANKS[Stage.FILTER] + 0.25
+"""Place of trunks on filtered text: between their filters and their branches."""
 
 
 @dataclass(slots=True)
@@ -103,9 +105,9 @@ def needs_of(config: RunConfig, previous: str | None) -> tuple[str, ...]:
         case TowerPretrain():
             needs = ()
         case TextPretrain():
-            needs = (previous,)
+            needs = (previous, config.text_from)
         case ImageTextPretrain():
-            needs = (config.trunk, config.captions_from, config.tower)
+            needs = (config.trunk, config.captions_from, config.text_from, config.tower)
         case Average():
             needs = (*config.members, config.tower)
         case Filter() | Finetune() | Evaluate():
@@ -176,10 +178,13 @@ def _end(run: Named) -> int:
 
 def _rank(run: Named, segments: dict[str, Segment]) -> tuple[float, int, int]:
     """Sort by stage; within trunks by where a segment ends; otherwise keep the file's order."""
-    if isinstance(run.config, ImageTextPretrain) and run.config.captions_from is not None:
+    config = run.config
+    if isinstance(config, ImageTextPretrain) and (config.captions_from or config.text_from):
         return (_AFTER_FILTER, 0, 0)
     segment = segments.get(run.run_id)
     trunk = segment.trunk if segment else 0
+    if isinstance(config, TextPretrain) and config.text_from:
+        return (_TRUNK_AFTER_FILTER, trunk, _end(run))
     return (_RANKS[stage_of(run.config)], trunk, _end(run))
 
 

@@ -64,7 +64,7 @@ def sources_of(config: RunConfig) -> tuple[DataSource, ...]:
                 *(config.val_text, config.val_captions),
             )
         case Filter():
-            sources = (config.captions,)
+            sources = (config.captions, config.text)
         case Finetune():
             sources = (config.instructions, config.val_text, config.val_captions)
         case Average():

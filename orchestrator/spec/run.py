@@ -67,6 +67,15 @@ class TowerPretrain:
         check_at_least("batch_images", self.batch_images, 1)
 
 
+class Filtered(StrEnum):
+    """What a filter chooses from."""
+
+    CAPTIONS = "captions"
+    """Captioned images that the branch reads, scored by a branch that reads all of them."""
+    TEXT = "text"
+    """Documents that the trunk reads, scored by a trunk that reads all of them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextPretrain:
     """A segment of a trunk: text pre-training up to `end_tokens`.
@@ -94,6 +103,8 @@ class TextPretrain:
     """AdamW's settings."""
     seed: int
     """Seeds the initial weights and the data order."""
+    text_from: str | None = None
+    """`run_id` of the filter that has written the documents of `text` to read; None for all."""
 
     def __post_init__(self) -> None:
         check_batches(self.end_tokens, self.batch_tokens, self.model.seq_len, "end_tokens")
@@ -149,6 +160,8 @@ class ImageTextPretrain:
     `seed`."""
     instructions: DataSource | None = None
     """LLaVA rows with their images; needed where `instruction_ratio` is above 0."""
+    text_from: str | None = None
+    """`run_id` of the filter that has written the documents of `text` to read; None for all."""
 
     def __post_init__(self) -> None:
         check_share("image_ratio", self.image_ratio)
@@ -165,33 +178,44 @@ class ImageTextPretrain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Keep the captions that a trained model finds least surprising (POINTS, arXiv:2409.04828).
+    """Keep the captions or documents that a trained model finds least surprising.
 
-    The result says which samples of `captions` are kept: it copies no image.
+    As POINTS does with captions (arXiv:2409.04828). The result says which samples of `captions` are
+    kept, and copies no image; the documents of `text` that are kept are written as new shards.
 
     Raises:
-        ConfigError: if `keep` lies outside (0, 1).
+        ConfigError: if `keep` lies outside (0, 1), or not one of captions and text is given.
     """
 
     model: ModelConfig
     """The decoder of the model that scores."""
-    vision: VisionConfig
-    """How it sees images."""
-    captions: DataSource
-    """Image-caption shards, each caption scored by its perplexity given its image."""
+    vision: VisionConfig | None
+    """How it sees images; None for a model of text alone."""
+    captions: DataSource | None
+    """Image-caption shards, each caption scored by its perplexity given its image; None for text.
+    """
     keep: float
-    """Share of the captions kept, those of the lowest perplexity, in (0, 1)."""
+    """Share of the captions or documents kept, those of the lowest perplexity, in (0, 1)."""
     parent: str
     """`run_id` of the model that scores."""
     tower: str | None
     """`run_id` of the vision tower's training; None if the encoder needs none."""
+    text: DataSource | None = None
+    """Token shards, each document scored by its perplexity; None for captions."""
 
     def __post_init__(self) -> None:
         if not 0 < self.keep < 1:
             raise ConfigError(
                 f"keep is {self.keep}, outside (0, 1)",
                 where="keep",
-                mend="give the share of captions to keep, such as 20%",
+                mend="give the share of captions or documents to keep, such as 20%",
+            )
+        sees = self.captions is not None
+        if (self.text is None) != sees or (sees and self.vision is None):
+            raise ConfigError(
+                f"a filter of captions {self.captions}, vision {self.vision} and text {self.text}",
+                where="filter",
+                mend="give captions with the vision that sees their images, or text, and not both",
             )
 
 

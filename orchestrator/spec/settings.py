@@ -11,7 +11,7 @@ from orchestrator.spec.checks import check_at_least, check_positive, check_share
 from orchestrator.spec.optimizer import OptimizerConfig, OptimizerState
 from orchestrator.spec.quantity import TokenBudget
 from orchestrator.spec.rate import BranchLearningRate, LearningRate
-from orchestrator.spec.run import Soup
+from orchestrator.spec.run import Filtered, Soup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,16 +116,19 @@ class FinetuneSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterSettings:
-    """Which captions a branch reads, by a trained model's perplexity.
+    """Which captions a branch reads, or which documents a trunk, by a trained model's perplexity.
 
-    The model that scores is a branch of the same trunk and settings on all captions.
+    The model that scores captions is a branch of the same trunk and settings on all captions; the
+    one that scores text is a trunk of the same settings on all text, up to the same point.
 
     Raises:
         ConfigError: if `keep` lies outside (0, 1].
     """
 
     keep: float
-    """Share of the captions kept, those of the lowest perplexity, in (0, 1]; 1 scores nothing."""
+    """Share that is kept, that of the lowest perplexity, in (0, 1]; 1 scores nothing."""
+    of: Filtered = Filtered.CAPTIONS
+    """What is chosen from."""
 
     def __post_init__(self) -> None:
         check_positive("keep", self.keep)
@@ -163,7 +166,7 @@ class StageSettings:
     image_text_pretrain: ImageTextPretrainSettings | None = None
     """The branch."""
     filter: FilterSettings | None = None
-    """Choice of captions."""
+    """Choice of captions or documents."""
     finetune: FinetuneSettings | None = None
     """Fine-tuning."""
     average: AverageSettings | None = None

@@ -11,7 +11,7 @@ from torch import Tensor
 from models.architecture.build import build_model
 from models.data.captions import Captions
 from models.data.tokenizer import END_OF_TEXT, IMAGE
-from models.perplexity import CaptionScorer, kept_count, least_surprising
+from models.perplexity import CaptionItems, Scorer, kept_count, least_surprising
 from orchestrator.errors import ConfigError
 from orchestrator.spec.execution import Execution
 from orchestrator.spec.model import Encoder, ModelConfig, Norm, VisionConfig
@@ -22,7 +22,7 @@ MODEL = ModelConfig(
 )
 VISION = VisionConfig(encoder=Encoder.PATCH, image_size=8, patch_size=4, feature_width=48)
 TOLERANCE = 1e-4
-"""Nats per token; what `CaptionScorer` promises in fp32."""
+"""Nats per token; what `Scorer` promises in fp32."""
 
 
 def captions() -> Captions:
@@ -31,10 +31,17 @@ def captions() -> Captions:
     lengths = [0, 30, 19, 20, 21, *rng.integers(1, 30, 35)]
     texts = [[*rng.integers(4, 50, length).tolist(), END_OF_TEXT] for length in lengths]
     starts = np.cumsum([0, *map(len, texts)])
-    return Captions(np.array([token for text in texts for token in text], np.uint16), starts)
+    n = len(starts) - 1
+    return Captions(
+        np.array([token for text in texts for token in text], np.uint16),
+        starts,
+        images=np.arange(n),
+        all_images=n,
+    )
 
 
 CAPTIONS = captions()
+ITEMS = CaptionItems(captions=CAPTIONS, seq_len=T, image_tokens=P)
 FEATURES = torch.randn(40, P, 48, generator=torch.Generator().manual_seed(1))
 BUILT = build_model(MODEL, VISION, seed=0).eval()
 
@@ -43,13 +50,11 @@ def features(indices: NDArray[np.int64]) -> Tensor:
     return FEATURES[torch.from_numpy(indices)]
 
 
-def scorer(positions_at_once: int) -> CaptionScorer:
-    return CaptionScorer(
+def scorer(positions_at_once: int) -> Scorer:
+    return Scorer(
         model=BUILT,
-        captions=CAPTIONS,
+        items=ITEMS,
         features=features,
-        seq_len=T,
-        image_tokens=P,
         execution=Execution(),
         positions_at_once=positions_at_once,
     )
@@ -91,12 +96,10 @@ def test_scores_are_those_of_each_caption_alone(positions_at_once: int) -> None:
 def test_a_score_depends_on_the_image() -> None:
     numbers = np.arange(40)
     own, _ = scorer(1 << 13).score(numbers)
-    shuffled = CaptionScorer(
+    shuffled = Scorer(
         model=BUILT,
-        captions=CAPTIONS,
+        items=ITEMS,
         features=lambda indices: FEATURES[torch.from_numpy(indices[::-1].copy())],
-        seq_len=T,
-        image_tokens=P,
         execution=Execution(),
         positions_at_once=1 << 13,
     )
@@ -129,10 +132,10 @@ def test_the_lowest_are_kept_and_of_equal_ones_the_first(case: tuple[list[int], 
     ("n", "keep", "count"), [(40, 0.2, 8), (10, 0.25, 2), (10, 0.35, 4), (1000, 0.001, 1)]
 )
 def test_the_share_that_is_kept_is_rounded(n: int, keep: float, count: int) -> None:
-    assert kept_count(n, keep) == count
+    assert kept_count(n, keep, "captions") == count
 
 
 def test_a_share_of_less_than_half_a_caption_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
-        kept_count(40, 0.01)
+        kept_count(40, 0.01, "captions")
     assert caught.value.where == "keep"

@@ -7,14 +7,14 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from models.data.checking.finding import Expected, Finding, of_error
-from models.data.checking.pictures import image_faults
 from models.data.images import IMAGE_SUFFIXES
+from models.data.pixels import image_fault
 from models.data.tars import Sample, read_samples, tar_files
 from models.data.tokenizer import tokenizer_file
 from models.data.tokenizing.encode import open_tokenizer
 from orchestrator.errors import DataError
 
-_IMAGE = "save it as a whole RGB image of 8 bits, or leave the sample out"
+_IMAGE = "fetch or make the image again, or leave the sample out"
 _CAPTION = "give each image a caption in UTF-8, or leave the sample out"
 
 
@@ -65,7 +65,9 @@ def _sample_faults(
         has = ", ".join(sorted(sample.fields)) or "nothing"
         yield f"it has {len(images)} images ({has})", f"give it one of {', '.join(IMAGE_SUFFIXES)}"
     for suffix in images:
-        yield from ((fault, _IMAGE) for fault in image_faults(sample.fields[suffix]))
+        fault = image_fault(sample.fields[suffix])
+        if fault is not None:
+            yield fault, _IMAGE
     fault = _caption_fault(sample.fields.get("txt"), tokenizer, seq_len)
     if fault is not None:
         yield fault, _CAPTION

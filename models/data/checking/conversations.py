@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import cast
 
 from models.data.checking.finding import Finding
-from models.data.checking.pictures import image_faults
+from models.data.conversations import is_unicode
 from models.data.images import IMAGE_SUFFIXES
+from models.data.pixels import image_fault
 from models.data.prompt import PLACEHOLDER
 from models.data.tars import read_samples, tar_files
 from orchestrator.errors import DataError
@@ -18,6 +19,7 @@ _SPEAKERS = ("human", "gpt")
 _FORM = 'write "conversations": [{"from": "human", "value": ...}, {"from": "gpt", ...}, ...]'
 _TURNS = "let human and gpt take turns, human first and gpt last"
 _ANSWER = "give every human turn an answer, or leave the row out"
+_UNICODE = "write the file again from its source, or leave the row out"
 _IMAGE = "put the image there, or leave the row out"
 
 Fault = tuple[str, str]
@@ -47,32 +49,36 @@ class _Pictures:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._in_tar: dict[str, list[str]] | None = None
+        self._in_tar: dict[str, str | None] | None = None
         if any(folder.glob("*.tar")):
             self._in_tar = dict(_tar_faults(folder))
-        self.faults = cache(self._faults)
+        self.fault = cache(self._fault)
 
-    def _faults(self, image: str) -> list[str]:
+    def _fault(self, image: str) -> str | None:
         if self._in_tar is not None:
-            return self._in_tar.get(image, [f"there is no image {image} in the tar files"])
+            return self._in_tar.get(image, f"there is no image {image} in the tar files")
         path = self._folder / image
         if path.suffix[1:].lower() not in IMAGE_SUFFIXES:
-            return [f"image {image} is not one of {', '.join(IMAGE_SUFFIXES)}"]
+            return f"image {image} is not one of {', '.join(IMAGE_SUFFIXES)}"
         try:
             content = path.read_bytes()
         except OSError:
-            return [f"there is no image {image}"]
-        return [f"{image}: {fault}" for fault in image_faults(content)]
+            return f"there is no image {image}"
+        return _named(image, image_fault(content))
 
 
-def _tar_faults(folder: Path) -> Iterator[tuple[str, list[str]]]:
+def _named(image: str, fault: str | None) -> str | None:
+    return None if fault is None else f"{image}: {fault}"
+
+
+def _tar_faults(folder: Path) -> Iterator[tuple[str, str | None]]:
     for file in tar_files(folder):
         try:
             for sample in read_samples(file):
                 for suffix in IMAGE_SUFFIXES:
                     if suffix in sample.fields:
-                        faults = image_faults(sample.fields[suffix])
-                        yield sample.key, [f"{sample.key}: {fault}" for fault in faults]
+                        fault = image_fault(sample.fields[suffix])
+                        yield sample.key, _named(sample.key, fault)
         except DataError:
             continue  # its images are missing, and each row that needs one says so
 
@@ -89,8 +95,9 @@ def _row_faults(row: object, pictures: _Pictures) -> Iterator[Fault]:
         yield f"its image is {image!r}, no path", "name one image, or leave the key out"
     else:
         yield from _placeholder_faults(turns, has_image=image is not None)
-        if image is not None:
-            yield from ((fault, _IMAGE) for fault in pictures.faults(image))
+        fault = None if image is None else pictures.fault(image)
+        if fault is not None:
+            yield fault, _IMAGE
 
 
 def _turns(row: object) -> list[tuple[str, str]] | None:
@@ -118,6 +125,8 @@ def _turn_faults(turns: list[tuple[str, str]]) -> Iterator[Fault]:
         if not text.replace(PLACEHOLDER, "").strip():
             name = "answer" if speaker == "gpt" else "question"
             yield f"the {name} in turn {number} is empty", _ANSWER
+        if not is_unicode(text):
+            yield f"turn {number} holds half a surrogate pair, which is no Unicode", _UNICODE
 
 
 def _placeholder_faults(turns: list[tuple[str, str]], *, has_image: bool) -> Iterator[Fault]:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from models.data.checking.finding import Expected, Finding, of_error
 from models.data.checking.manifest import NamedShard, check_last_line, manifest_lines
-from models.data.checking.vocabulary import check_tokenizers, vocabulary_size
+from models.data.checking.vocabulary import check_recorded_size, check_tokenizers, vocabulary_size
 from models.data.sequences import decoded_ids
 from models.data.tars import read_samples
-from models.data.tokenizing.record import read_record
+from models.data.tokenizing.record import made_with, read_record, settings_of
 from orchestrator.errors import DataError
 
 _REMAKE = "fetch or make the shard again"
@@ -24,7 +24,8 @@ _REMAKE = "fetch or make the shard again"
 
 def check_token_shards(folder: Path, expected: Expected) -> Iterator[Finding]:
     """Yield what is wrong with a part of token shards."""
-    yield from check_tokenizers(folder, expected, _tokenizer_of_record(folder))
+    yield from check_tokenizers(folder, expected, made_with(folder))
+    yield from check_recorded_size(folder, expected)
     manifest = folder / "manifest.jsonl"
     yield from check_last_line(manifest)
     named: list[NamedShard] = []
@@ -129,19 +130,9 @@ class _Shards:
                 )
 
 
-def _tokenizer_of_record(folder: Path) -> str | None:
-    digest = _settings(folder).get("tokenizer_sha256")
-    return digest if isinstance(digest, str) else None
-
-
 def _length_of_record(folder: Path) -> int | None:
-    seq_len = _settings(folder).get("seq_len")
+    seq_len = settings_of(folder).get("seq_len")
     return seq_len + 1 if isinstance(seq_len, int) else None
-
-
-def _settings(folder: Path) -> dict[str, object]:
-    settings = (read_record(folder) or {}).get("settings")
-    return cast(dict[str, object], settings) if isinstance(settings, dict) else {}
 
 
 def _hashes_of_record(folder: Path) -> dict[str, str]:

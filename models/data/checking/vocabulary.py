@@ -7,7 +7,7 @@ from pathlib import Path
 from models.data.checking.finding import Expected, Finding, of_error
 from models.data.tokenizer import tokenizer_file
 from models.data.tokenizing.encode import largest_id, open_tokenizer
-from models.data.tokenizing.record import TOKENIZER
+from models.data.tokenizing.record import RECORD, TOKENIZER, recorded_vocabulary
 from orchestrator.errors import DataError
 
 
@@ -38,8 +38,23 @@ def check_tokenizers(folder: Path, expected: Expected, made_with: str | None) ->
             )
 
 
+def check_recorded_size(folder: Path, expected: Expected) -> Iterator[Finding]:
+    """Yield whether a part's tokenizer gives more ids than the model has, as its record says."""
+    recorded = recorded_vocabulary(folder)
+    if expected.vocab_size is not None and recorded is not None and recorded > expected.vocab_size:
+        yield Finding(
+            file=str(folder / RECORD),
+            what=f"the shards were made with a tokenizer of {recorded} ids, the model has "
+            f"{expected.vocab_size}",
+            mend="tokenize the text with the model's own tokenizer, or enlarge the model's",
+        )
+
+
 def vocabulary_size(folder: Path, expected: Expected) -> int | None:
-    """Return how many ids there are: as expected, else by the first tokenizer that can be read."""
+    """Return how many ids there are: as expected, or by a tokenizer that can be read, or recorded.
+
+    None if nothing says so.
+    """
     if expected.vocab_size is not None:
         return expected.vocab_size
     for path in _tokenizers(folder, expected):
@@ -47,7 +62,7 @@ def vocabulary_size(folder: Path, expected: Expected) -> int | None:
             return largest_id(open_tokenizer(path)) + 1
         except DataError:
             continue
-    return None
+    return recorded_vocabulary(folder)
 
 
 def _tokenizers(folder: Path, expected: Expected) -> list[Path]:

@@ -73,7 +73,7 @@ class WorldWriter:
         tasks = self.tasks(mentions)
         for part in ("text", "text_val", "captions", "captions_val", "scenes", "instructions"):
             self.report(f"indexing {part}")
-            index_part(self.folder / part)
+            index_part(self.folder / part, most_bad=0)
         return {
             "vocabulary": self.tokenizer.get_vocab_size(),
             "text_tokens": config.text_sequences * config.seq_len,

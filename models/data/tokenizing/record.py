@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 from models.data.tokenizing.assemble import ShardTask, shard_name
 from models.data.tokenizing.documents import Piece, place_name
@@ -24,6 +25,24 @@ def read_record(folder: Path) -> dict[str, Plain] | None:
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None  # pyright: ignore[reportUnknownVariableType]  (JSON's keys are text)
+
+
+def settings_of(folder: Path) -> dict[str, object]:
+    """Return the settings that a part of token shards records; none if it has no record."""
+    settings = (read_record(folder) or {}).get("settings")
+    return cast(dict[str, object], settings) if isinstance(settings, dict) else {}
+
+
+def made_with(folder: Path) -> str | None:
+    """Return the SHA-256 of the tokenizer that a part records; None if it records none."""
+    digest = settings_of(folder).get("tokenizer_sha256")
+    return digest if isinstance(digest, str) else None
+
+
+def recorded_vocabulary(folder: Path) -> int | None:
+    """Return how many ids the tokenizer of a part gives; None if it records none."""
+    size = (read_record(folder) or {}).get("vocab_size")
+    return size if isinstance(size, int) else None
 
 
 def shard_lines(tasks: Sequence[ShardTask], hashes: Sequence[str]) -> list[Plain]:

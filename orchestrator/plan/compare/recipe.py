@@ -32,7 +32,7 @@ Leaf = None | bool | int | float | str | tuple["Leaf", ...]
 INHERITED = "as its parent"
 """Value of a setting that a stage takes over from the run before it."""
 
-_REFERENCES = frozenset({"parent", "trunk", "tower", "captions_from", "members"})
+_REFERENCES = frozenset({"parent", "trunk", "tower", "captions_from", "text_from", "members"})
 """Fields that hold `run_id`s."""
 
 _TOP = {"model": "model", "vision": "encoder", "suite": "suite", "seed": "seed"}

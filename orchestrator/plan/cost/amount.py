@@ -30,6 +30,8 @@ sequence of 2,048 holds two images for any mean of 1 to 295."""
 
 CAPTIONS_TO_FILTER = 1_000_000
 """Assumed captions of a source that is filtered: a plan cannot look."""
+TOKENS_TO_FILTER = 1_000_000_000
+"""Assumed tokens of a text that is filtered."""
 
 QUESTIONS_WITHOUT_LIMIT = 1_000
 """Assumed questions of a benchmark whose suite names no limit."""
@@ -192,6 +194,9 @@ def _finetune(config: Finetune, tokens_per_example: int) -> Amount:
 
 
 def _filter(config: Filter, captions: int) -> Amount:
+    if config.vision is None:
+        tokens, length = TOKENS_TO_FILTER, config.model.seq_len
+        return Amount(positions=tokens, length=length, scored=tokens)
     _check_room(config.model, config.vision)
     length = config.vision.image_tokens + CAPTION_POSITIONS
     return Amount(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from models.data.conversations import Conversation, read_conversations
+from models.data.conversations import Conversation, read_rows
 from orchestrator.errors import DataError
 
 
@@ -18,10 +18,10 @@ def row(*values: str, image: str | None = None, speakers: str = "hghg") -> dict[
     return {"id": "1", "conversations": turns, **({} if image is None else {"image": image})}
 
 
-def read(tmp_path: Path, *rows: object) -> list[Conversation]:
+def read(tmp_path: Path, *rows: object) -> list[Conversation | DataError]:
     path = tmp_path / "llava.json"
     path.write_text(json.dumps(rows))
-    return read_conversations(path)
+    return read_rows(path)
 
 
 @pytest.mark.parametrize("first", ["<image>\nwhat?", "what?\n<image>"])
@@ -45,6 +45,13 @@ def test_a_row_without_an_image_is_text(tmp_path: Path) -> None:
         row("what?", "a", "b", "c", speakers="hggh"),
         row(),
         row("what?", "a", image="1.png"),
+        row("what?", "a", "and?", ""),
+        row("what?", " \n"),
+        row("", "a"),
+        row("<image>\n", "a", image="1.png"),
+        row("what?", "half a pair: \ud83d"),
+        {**row("<image>\nwhat?", "a"), "image": ["1.png"]},
+        {"conversations": [{"from": "human", "value": 7}, {"from": "gpt", "value": "a"}]},
         row("a <image> of what?", "a", image="1.png"),
         row("<image>\n<image>\nwhat?", "a", image="1.png"),
         row("<image>\nwhat?", "a", "<image>\nand?", "b", image="1.png"),
@@ -57,19 +64,21 @@ def test_a_row_without_an_image_is_text(tmp_path: Path) -> None:
     ],
 )
 def test_a_row_that_is_not_in_the_format_is_named(tmp_path: Path, bad: object) -> None:
-    with pytest.raises(DataError) as caught:
-        read(tmp_path, row("what?", "a"), bad)
-    assert caught.value.where == f"{tmp_path / 'llava.json'}: row 1"
+    before, error, after = read(tmp_path, row("what?", "a"), bad, row("why?", "b"))
+    assert isinstance(before, Conversation)
+    assert isinstance(after, Conversation)
+    assert isinstance(error, DataError)
+    assert error.where == f"{tmp_path / 'llava.json'}: row 1"
 
 
-@pytest.mark.parametrize("content", ["", "[", "{}", "[]", "\x00"])
+@pytest.mark.parametrize("content", ["", "[", "{}", "[]", "\x00", "[" * 50_000])
 def test_a_file_without_rows_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "llava.json").write_text(content)
     with pytest.raises(DataError) as caught:
-        read_conversations(tmp_path / "llava.json")
+        read_rows(tmp_path / "llava.json")
     assert caught.value.where == str(tmp_path / "llava.json")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError):
-        read_conversations(tmp_path / "llava.json")
+        read_rows(tmp_path / "llava.json")

@@ -67,6 +67,7 @@ def test_captions_and_rows_are_counted(part: Callable[[str], Path]) -> None:
     written = json.loads((folder / "llava.json").read_text())
     assert rows["total"] == {
         "rows": 40,
+        "bad_rows": 0,
         "images": 30,
         "turns": sum(len(row["conversations"]) // 2 for row in written),
         "bytes": (folder / "llava.json").stat().st_size,

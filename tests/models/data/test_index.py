@@ -77,3 +77,16 @@ def test_fingerprints_follow_the_content_of_files_of_one_size(tmp_path: Path) ->
         assert fingerprints([path]) == fingerprints([path])
         found.add(str(fingerprints([path])))
     assert len(found) == 4
+
+
+def test_a_slow_reading_without_an_index_says_how_to_write_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    index(tmp_path, Counting()).arrays()
+    assert caplog.records == []
+    monkeypatch.setattr("models.data.index.LONG_SECONDS", -1.0)
+    index(tmp_path, Counting()).arrays()
+    assert [str(tmp_path) in record.getMessage() for record in caplog.records] == [True]
+    index(tmp_path, Counting()).write()
+    index(tmp_path, Counting()).arrays()
+    assert len(caplog.records) == 1

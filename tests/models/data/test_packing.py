@@ -15,7 +15,8 @@ P = 2
 def captions(*texts: list[int]) -> Captions:
     flat = [token for text in texts for token in (*text, END_OF_TEXT)]
     starts = np.cumsum([0, *(len(text) + 1 for text in texts)])
-    return Captions(np.array(flat, np.uint16), starts)
+    n = len(starts) - 1
+    return Captions(np.array(flat, np.uint16), starts, images=np.arange(n), all_images=n)
 
 
 def greedy(lengths: list[int], capacity: int) -> list[int]:

@@ -23,7 +23,7 @@ def test_indexes_are_made_again_as_the_world_was_made(
     world: Path, unindexed: Callable[[str], Path], name: str, indexes: tuple[str, ...]
 ) -> None:
     folder = unindexed(name)
-    assert index_part(folder) == indexes
+    assert index_part(folder) == dict.fromkeys(indexes, ())
     made = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("index/*/*")}
     original = world / name
     assert made == {p.relative_to(original): p.read_bytes() for p in original.rglob("index/*/*")}

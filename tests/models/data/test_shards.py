@@ -2,13 +2,16 @@
 
 import gzip
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from models.data.shards import open_token_shards, write_token_shards
+from models.data.index import fingerprints
+from models.data.shards import open_token_shards, token_index, write_token_shards
 from models.data.tars import Sample, write_samples
 from orchestrator.errors import DataError
 
@@ -96,6 +99,18 @@ def test_a_shard_with_another_count_than_the_manifest_says_is_refused(folder: Pa
     assert error.where == str(folder / "00000001.tar")
 
 
+def test_an_empty_shard_is_refused_even_if_the_manifest_knows(folder: Path) -> None:
+    rewrite(folder, "empty", [])
+    with (folder / "manifest.jsonl").open("a") as stream:
+        stream.write('{"shard": "empty", "num_sequences": 0}\n')
+    error = refused(folder)
+    assert (error.what, error.where) == ("the shard is empty", str(folder / "empty.tar"))
+    (folder / "empty.tar").write_bytes(b"")
+    error = refused(folder)
+    assert error.what.startswith("the shard cannot be read")
+    assert error.where == str(folder / "empty.tar")
+
+
 def test_a_sequence_of_another_length_is_refused(folder: Path) -> None:
     rewrite(folder, "00000001", [*IDS[3:5].tolist(), [1, 2, 3, 4]])
     assert refused(folder).what == "sequence 000000000002 has 4 ids, the first one 5"
@@ -131,6 +146,69 @@ def test_a_changed_shard_is_read_again_although_there_is_an_index(
     after = open_token_shards(folder, 64)
     assert (after[:25] == 9).all()
     assert (after[25:] == before[25:]).all()
+
+
+def test_a_shard_that_is_named_twice_is_refused(folder: Path) -> None:
+    path = folder / "manifest.jsonl"
+    path.write_text(path.read_text() + path.read_text().splitlines(keepends=True)[1])
+    error = refused(folder)
+    assert error.what == "00000001.tar is named twice, as entries 2 and 4"
+    assert error.where == str(path)
+
+
+def test_a_shard_that_is_there_twice_is_refused_by_its_bytes(folder: Path) -> None:
+    shutil.copy(folder / "00000000.tar", folder / "copy.tar")
+    with (folder / "manifest.jsonl").open("a") as stream:
+        stream.write('{"shard": "copy", "num_sequences": 3}\n')
+    error = refused(folder)
+    assert (error.what, error.where) == (
+        "it is the same file as 00000000.tar",
+        str(folder / "copy.tar"),
+    )
+
+
+def test_shards_that_agree_in_all_but_one_byte_between_the_fingerprints_are_two(
+    tmp_path: Path,
+) -> None:
+    rows = [np.arange(400) + n for n in range(40)]
+    write_token_shards(tmp_path, [*rows, *rows], per_shard=40)
+    for number in range(2):
+        samples = [
+            Sample(f"{n:012d}", {"json": json.dumps(row.tolist()).encode()})
+            for n, row in enumerate(rows)
+        ]
+        write_samples(tmp_path / f"{number:08d}.tar", samples)
+    with pytest.raises(DataError, match="the same file"):
+        open_token_shards(tmp_path, 399)
+    path = tmp_path / "00000001.tar"
+    content = bytearray(path.read_bytes())
+    step = len(content) // 16
+    place = content.index(b"123", 2 * step + 1024)  # behind the third block that is hashed
+    assert place < 3 * step
+    content[place] = ord("2")
+    path.write_bytes(content)
+    prints = fingerprints(sorted(tmp_path.glob("*.tar")))
+    assert len(set(prints.values())) == 1
+    assert len(open_token_shards(tmp_path, 399)) == 80
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_an_id_beyond_the_vocabulary_is_refused_and_named(folder: Path, indexed: bool) -> None:
+    if indexed:
+        token_index(folder).write()
+    assert len(open_token_shards(folder, SEQ_LEN, vocab_size=35)) == 7
+    with pytest.raises(DataError) as caught:
+        open_token_shards(folder, SEQ_LEN, vocab_size=23)
+    assert caught.value.what == "id 23 is beyond the vocabulary of 23"
+    assert caught.value.where == f"{folder / '00000001.tar'}: sequence 1"
+
+
+def test_an_index_that_does_not_know_the_largest_id_is_searched(folder: Path) -> None:
+    index = token_index(folder)
+    replace(index, build=lambda: {"sequences": index.build()["sequences"]}).write()
+    with pytest.raises(DataError, match="id 34 is beyond the vocabulary of 34"):
+        open_token_shards(folder, SEQ_LEN, vocab_size=34)
+    assert len(open_token_shards(folder, SEQ_LEN, vocab_size=35)) == 7
 
 
 def test_large_vocabularies_keep_their_ids(tmp_path: Path) -> None:

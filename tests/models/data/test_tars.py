@@ -5,6 +5,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from webdataset.writer import TarWriter
 
 from models.data.tars import Sample, member_places, read_samples, tar_files, write_samples
 from orchestrator.errors import DataError
@@ -33,6 +34,26 @@ def test_a_tar_file_made_by_tar_itself_is_read(tmp_path: Path) -> None:
     subprocess.run(command, cwd=tmp_path, check=True)
     expected = [Sample("b", {"json": b"[1]", "txt": b"words"})]
     assert list(read_samples(tmp_path / "made.tar")) == expected
+
+
+def test_the_bytes_are_those_that_webdataset_writes(tmp_path: Path) -> None:
+    samples = [*SAMPLES, Sample("ä/" + "long" * 40, {"txt": b"", "json.gz": b"x" * 1500})]
+    write_samples(tmp_path / "ours.tar", samples)
+    with (tmp_path / "theirs.tar").open("wb") as stream:
+        writer = TarWriter(stream, encoder=False, mtime=0)
+        for sample in samples:
+            writer.write({"__key__": sample.key, **sample.fields})
+        writer.close()
+    assert (tmp_path / "ours.tar").read_bytes() == (tmp_path / "theirs.tar").read_bytes()
+    assert list(read_samples(tmp_path / "ours.tar")) == samples
+
+
+def test_a_member_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    samples = [Sample(key, {"png": b"x"}) for key in ("a", "b", "a")]
+    write_samples(tmp_path / "twice.tar", samples)
+    with pytest.raises(DataError, match=r"it holds a\.png twice") as caught:
+        member_places(tmp_path / "twice.tar")
+    assert caught.value.where == str(tmp_path / "twice.tar")
 
 
 def test_equal_samples_give_equal_bytes(tar: Path, tmp_path: Path) -> None:

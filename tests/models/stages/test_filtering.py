@@ -65,6 +65,7 @@ def test_the_least_surprising_share_is_kept_and_counted(
         "captions": 40,
         "kept_captions": 12,
         "dropped_captions": 28,
+        "skipped_samples": 0,
         "scored_tokens": sum(row["tokens"] for row in rows),
         "cut_captions": 0,
     }
@@ -72,6 +73,7 @@ def test_the_least_surprising_share_is_kept_and_counted(
         for metric in ("perplexity", "nats_per_token"):
             mean = float(np.mean([row[metric] for row in own]))
             assert values(result)[group, metric] == pytest.approx(mean)
+    assert config.captions is not None
     kept = read_kept(context.folder, config.captions)
     assert kept.numbers.tolist() == sorted(row["sample"] for row in ranked[:12])
 
@@ -105,7 +107,7 @@ def test_a_filter_that_was_stopped_goes_on_and_finds_the_same(
     monkeypatch: pytest.MonkeyPatch,
     stop_after: int,
 ) -> None:
-    monkeypatch.setattr("models.stages.filtering.POSITIONS_AT_ONCE", 300)
+    monkeypatch.setattr("models.stages.scoring.POSITIONS_AT_ONCE", 300)
     undisturbed = stage_context(config, name="undisturbed")
     expected = run(undisturbed)
     stopped = stage_context(config, name="stopped", stop_after=stop_after)
@@ -181,6 +183,7 @@ def test_a_share_that_keeps_nothing_is_refused_before_any_work(
 def test_captions_that_are_not_there_are_named(
     config: Filter, stage_context: Contexts, run: Run
 ) -> None:
+    assert config.captions is not None
     missing = replace(config, captions=replace(config.captions, name="shapeworld/absent"))
     with pytest.raises(DataError) as caught:
         run(stage_context(missing))

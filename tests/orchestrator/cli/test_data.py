@@ -1,6 +1,7 @@
 """`sweep data` as a user meets it: shards from text, counts, findings and exit codes."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -74,7 +75,30 @@ def test_check_passes_what_is_whole_and_exits_with_two_where_something_is_wrong(
     assert {tuple(finding) for finding in findings} == {("file", "index", "what", "mend")}
 
 
-@pytest.mark.parametrize("command", ["count", "check"])
+def test_an_index_names_what_is_left_out_and_refuses_more(shards: Path, tmp_path: Path) -> None:
+    part = tmp_path / "a user's-1" / "instructions"
+    part.mkdir(parents=True)
+    shutil.copy(shards / "tokenizer.json", part.parent)
+    say = [{"from": "human", "value": "red"}, {"from": "gpt", "value": "circle"}]
+    (part / "llava.json").write_text(json.dumps([{"conversations": say}, {}, {}]))
+    refused = sweep("index", part, "--max-bad", "1")
+    assert refused.returncode == 2
+    assert "2 of 3 samples cannot be used, where at most 1 may be left out" in refused.stderr
+    assert not (part / "index").exists()
+    done = sweep("index", part, shards)
+    assert done.returncode == 0, done.stderr
+    first, row, _, text = done.stdout.splitlines()
+    assert first == f"{part}: instructions; 2 samples left out"
+    assert row.startswith("  llava.json: row 1: the row is not in LLaVA's format")
+    assert text == f"{shards}: tokens; 0 samples left out"
+    (as_json,) = sweep("index", part, "--json").stdout.splitlines()
+    assert [one["place"] for one in json.loads(as_json)["left_out"]] == [
+        "llava.json: row 1",
+        "llava.json: row 2",
+    ]
+
+
+@pytest.mark.parametrize("command", ["count", "check", "index"])
 def test_a_path_of_no_data_is_a_user_error(tmp_path: Path, command: str) -> None:
     done = sweep(command, tmp_path)
     assert done.returncode == 2
@@ -82,7 +106,7 @@ def test_a_path_of_no_data_is_a_user_error(tmp_path: Path, command: str) -> None
     assert f"where: {tmp_path}" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["tokenize", "count", "check"])
+@pytest.mark.parametrize("command", ["tokenize", "count", "check", "index"])
 def test_every_subcommand_has_help_with_an_example(command: str) -> None:
     shown = " ".join(sweep(command, "--help").stdout.split())
     assert f"Example: sweep data {command}" in shown

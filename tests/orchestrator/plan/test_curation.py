@@ -1,6 +1,7 @@
 """Filters and soups: what they wait for, what they share, and what makes none."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from orchestrator.spec.run import (
     ImageTextPretrain,
     Soup,
     Stage,
+    TextPretrain,
 )
 
 PlanTree = Callable[[dict[str, Any]], Plan]
@@ -83,6 +85,87 @@ def test_the_table_says_what_share_of_captions_each_model_has_read(
             case _:
                 pass
     assert sorted(set(kept.values()), key=str) == [0.2, 0.5, 1.0]
+
+
+@pytest.fixture
+def on_text(curation: dict[str, Any]) -> dict[str, Any]:
+    """A study that filters text, for branches that leave the trunk at two points."""
+    curation["stages"]["filter"]["of"] = "text"
+    curation["arms"]["filter"]["axes"]["cooldown_point"] = ["40%", 1.0]
+    return curation
+
+
+def test_a_filter_of_text_is_scored_by_a_trunk_on_all_text_and_read_by_another(
+    on_text: dict[str, Any], plan_tree: PlanTree
+) -> None:
+    plan = plan_tree(on_text)
+    runs = {run.run_id: run for run in plan.runs}
+    done: set[str] = set()
+    for run in plan.runs:
+        assert set(run.needs) <= done
+        done.add(run.run_id)
+    filters = {run.run_id: run.config for run in plan.runs if isinstance(run.config, Filter)}
+    assert sorted(config.keep for config in filters.values()) == [0.2, 0.2, 0.5, 0.5]
+    for config in filters.values():
+        scorer = runs[config.parent].config
+        assert isinstance(scorer, TextPretrain)
+        assert (config.text, config.captions, config.vision) == (scorer.text, None, None)
+        assert scorer.text_from is None
+    segments = {rid: run.config for rid, run in runs.items() if run.stage is Stage.TEXT_PRETRAIN}
+    read: list[str | None] = []
+    for rid, config in segments.items():
+        assert isinstance(config, TextPretrain)
+        read.append(config.text_from)
+        assert config.text_from is None or config.text_from in runs[rid].needs
+        if config.text_from:
+            assert runs[filters[config.text_from].parent].config == replace(config, text_from=None)
+    assert sorted(rid for rid in read if rid) == sorted(filters)
+    branches = [run for run in plan.runs if isinstance(run.config, ImageTextPretrain)]
+    assert len(branches) == 6
+    for run in branches:
+        assert isinstance(run.config, ImageTextPretrain)
+        trunk = segments[run.config.trunk or ""]
+        assert isinstance(trunk, TextPretrain)
+        assert run.config.text_from == trunk.text_from
+        assert run.config.captions_from is None
+        assert run.config.text_from is None or run.config.text_from in run.needs
+
+
+def test_the_table_says_what_share_of_text_each_model_has_read(
+    on_text: dict[str, Any], plan_tree: PlanTree
+) -> None:
+    plan = plan_tree(on_text)
+    kept = {
+        run.run_id: next((axis.value for axis in run.axes if axis.name == "keep"), None)
+        for run in plan.runs
+    }
+    for run in plan.runs:
+        match run.config:
+            case TextPretrain() | ImageTextPretrain():
+                source = run.config.text_from
+                assert kept[run.run_id] == (1.0 if source is None else kept[source])
+            case Finetune() | Evaluate():
+                assert kept[run.run_id] == kept[run.config.parent]
+            case _:
+                pass
+
+
+def test_text_without_a_trunk_to_score_it_is_refused(
+    on_text: dict[str, Any], plan_tree: PlanTree
+) -> None:
+    on_text["arms"]["filter"]["axes"]["cooldown_point"] = [0.0]
+    with pytest.raises(SweepError, match="no trunk to score by"):
+        plan_tree(on_text)
+    on_text["arms"]["filter"]["axes"]["keep"] = [1.0]
+    assert by_stage(plan_tree(on_text), Stage.FILTER) == []
+
+
+def test_a_branch_on_other_text_than_its_trunk_reads_all_of_it(
+    on_text: dict[str, Any], plan_tree: PlanTree
+) -> None:
+    on_text["stages"]["image_text_pretrain"]["text"] = "world/other"
+    branches = by_stage(plan_tree(on_text), Stage.IMAGE_TEXT_PRETRAIN)
+    assert {getattr(run.config, "text_from", "") for run in branches} == {None}
 
 
 def test_a_soup_waits_for_its_members_and_is_asked_in_their_place(

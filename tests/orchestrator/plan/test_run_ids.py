@@ -149,6 +149,7 @@ SCIENCE: dict[str, Any] = {
     "image_text_pretrain.instruction_ratio": 0.4,
     "image_text_pretrain.instructions": "world/other",
     "filter.keep": 0.4,
+    "filter.of": "text",
     **under("finetune.learning_rate", RATES),
     **under("finetune.optimizer", OPTIMIZERS),
     "finetune.instructions": "world/other",

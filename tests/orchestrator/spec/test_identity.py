@@ -15,6 +15,7 @@ from orchestrator.spec.model import Encoder, FeedForward, Norm, Projector
 from orchestrator.spec.optimizer import Decay, OptimizerState
 from orchestrator.spec.run import STAGES, RunConfig, Soup
 from orchestrator.spec.schedule import Schedule, Shape
+from orchestrator.spec.source import DataSource
 from orchestrator.spec.suite import Images, SuiteKind
 
 GOLDEN = runpy.run_path(str(Path(__file__).parent / "golden_configs.py"))
@@ -72,6 +73,7 @@ ALTERNATIVES: dict[str, Any] = {
     "TextPretrain.end_tokens": 320,
     "TextPretrain.batch_tokens": 32,
     "TextPretrain.seed": 1,
+    "TextPretrain.text_from": "ffffffffffff",
     "ImageTextPretrain.image_ratio": 0.2,
     "ImageTextPretrain.tokens": 1_280,
     "ImageTextPretrain.text_start": 64,
@@ -83,6 +85,7 @@ ALTERNATIVES: dict[str, Any] = {
     "ImageTextPretrain.captions_from": None,
     "ImageTextPretrain.instruction_ratio": 0.5,
     "ImageTextPretrain.text_seed": None,
+    "ImageTextPretrain.text_from": "ffffffffffff",
     "Filter.keep": 0.3,
     "Filter.parent": "ffffffffffff",
     "Filter.tower": None,
@@ -100,7 +103,10 @@ ALTERNATIVES: dict[str, Any] = {
 }
 """Another value for every single value that can stand in a run's config."""
 
-TOGETHER = {"Average.soup": {"soup": Soup.UNIFORM, "selection": None}}
+TOGETHER = {
+    "Average.soup": {"soup": Soup.UNIFORM, "selection": None},
+    "Filter.text": {"text": DataSource(name="world/text", version="1"), "captions": None},
+}
 """Values that can only change with another."""
 
 DEFAULTS: dict[str, Any] = {
@@ -129,6 +135,9 @@ DEFAULTS: dict[str, Any] = {
     "ImageTextPretrain.instruction_ratio": 0.0,
     "ImageTextPretrain.text_seed": None,
     "ImageTextPretrain.instructions": None,
+    "TextPretrain.text_from": None,
+    "ImageTextPretrain.text_from": None,
+    "Filter.text": None,
 }
 """Values that names leave out."""
 

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+from models.data.captions import open_captions
 from models.data.checking import check
 from models.data.tars import Sample, read_samples, write_samples
 
@@ -102,3 +105,31 @@ def test_a_tokenizer_that_cannot_be_read_is_found(folder: Path) -> None:
     assert [name for name, _, _ in found(folder)] == ["tokenizer.json"]
     (folder.parent / "tokenizer.json").unlink()
     assert found(folder) == []
+
+
+def fields() -> st.SearchStrategy[dict[str, bytes]]:
+    """Any set of fields, each whole or spoilt."""
+    one_pixel = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(one_pixel, "PNG")
+    images = st.sampled_from([png(), png()[:40], b"", one_pixel.getvalue()])
+    texts = st.sampled_from([b"red circle", b"", b" ", b"\xff", b"unknown"])
+    return st.fixed_dictionaries(
+        {"json": st.just(b"{}")}, optional={"png": images, "jpg": images, "txt": texts}
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(fields(), min_size=1, max_size=6))
+def test_a_check_finds_the_samples_that_training_leaves_out_and_no_other(
+    world: Path, tmp_path_factory: pytest.TempPathFactory, samples: list[dict[str, bytes]]
+) -> None:
+    folder = tmp_path_factory.mktemp("any") / "any-1" / "captions"
+    folder.mkdir(parents=True)
+    shutil.copy(world / "tokenizer.json", folder.parent)
+    good = {"png": png(), "txt": b"red"}
+    written = [Sample(f"{n:03d}", one) for n, one in enumerate([good, *samples])]
+    write_samples(folder / "0.tar", written)
+    captions = open_captions(folder)
+    left_out = {int(bad.place.rpartition(" ")[2]) for bad in captions.bad}
+    assert left_out == {index for _, index, _ in found(folder)}
+    assert len(captions) + len(left_out) == len(written)

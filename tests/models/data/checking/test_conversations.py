@@ -1,14 +1,18 @@
 """Every fault of LLaVA's rows is found, and named by its row."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models.data.checking import check
-from models.data.conversations import read_conversations
+from models.data.conversations import read_rows
+from models.data.instructions import instruction_index
 from models.data.tars import Sample, write_samples
 from orchestrator.errors import DataError
 
@@ -71,10 +75,8 @@ def test_nothing_is_found_where_nothing_is_wrong(folder: Path) -> None:
 def test_faults_of_turns_are_found(folder: Path, said: Any, what: str) -> None:
     path = with_turns(folder, TEXT_ROW, said)
     assert found(folder) == [(TEXT_ROW, what)]
-    if "is empty" not in what:  # which the reader lets pass
-        with pytest.raises(DataError, match=f"row {TEXT_ROW}") as caught:
-            read_conversations(path)
-        assert "row" in caught.value.where
+    left_out = [error for error in read_rows(path) if isinstance(error, DataError)]
+    assert [error.where for error in left_out] == [f"{path}: row {TEXT_ROW}"]
 
 
 @pytest.mark.parametrize(
@@ -130,3 +132,48 @@ def test_a_file_of_no_rows_is_found(folder: Path, text: str) -> None:
     (folder / "llava.json").write_text(text, encoding="utf-8", errors="surrogateescape")
     findings = found(folder)
     assert [index for index, _ in findings] == [None]
+
+
+IMAGE = "images/instruction_000001.png"
+
+pieces = st.sampled_from(
+    ["", " ", "a", "<image>", "<image>\na", "a\n<image>", "\ud83d", "b <image> c"]
+)
+speakers = st.sampled_from([H, G, "system", 7, None])
+said = st.fixed_dictionaries({"from": speakers, "value": pieces | st.sampled_from([None, 7])})
+
+
+def spoken(texts: list[str]) -> list[dict[str, str]]:
+    return turns(*((G if number % 2 else H, text) for number, text in enumerate(texts)))
+
+
+conversations = st.lists(pieces, max_size=4).map(spoken) | st.lists(said, max_size=3)
+images = st.sampled_from([IMAGE, "images/none.png", 7, ["a"], None, ""])
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | pieces,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["image", "conversations", "from", "value"]), inner)
+    ),
+    max_leaves=6,
+)
+rows_of_any_kind = anything | st.fixed_dictionaries(
+    {"conversations": conversations}, optional={"image": images}
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(rows_of_any_kind)
+def test_a_check_finds_the_rows_that_training_leaves_out_and_no_other(
+    world: Path, tmp_path_factory: pytest.TempPathFactory, row: object
+) -> None:
+    collection = tmp_path_factory.mktemp("any") / "any-1"
+    folder = collection / "instructions"
+    (folder / "images").mkdir(parents=True)
+    shutil.copy(world / "tokenizer.json", collection)
+    shutil.copy(world / "instructions" / IMAGE, folder / IMAGE)
+    good = {"conversations": turns((H, "a"), (G, "b"))}
+    (folder / "llava.json").write_text(json.dumps([good, row]))
+    arrays = instruction_index(folder).arrays()
+    left_out = {place.rpartition(" ")[2] for place in arrays["bad_places"].tolist()}
+    assert left_out == {str(index) for index, _ in found(folder)}

@@ -194,6 +194,25 @@ def test_an_id_beyond_the_tokenizer_is_found(made: Path, tmp_path: Path) -> None
     assert only(tmp_path / "other")[:2] == ("00000000.tar", 1)
 
 
+def test_a_model_with_fewer_ids_than_the_recorded_tokenizer_is_found(made: Path) -> None:
+    size = build_tokenizer().get_vocab_size()
+    assert found(made, vocab_size=size) == []
+    name, index, what = found(made, vocab_size=size - 1)[0]
+    assert (name, index) == ("tokenize.json", None)
+    assert what == f"the shards were made with a tokenizer of {size} ids, the model has {size - 1}"
+    with pytest.raises(DataError, match=f"a tokenizer of {size} ids") as caught:
+        open_token_shards(made, 16, vocab_size=size - 1)
+    assert caught.value.where == str(made / "tokenize.json")
+
+
+def test_ids_are_held_against_the_record_where_no_tokenizer_is_left(made: Path) -> None:
+    (made / "tokenizer.json").unlink()
+    assert found(made) == []
+    record = json.loads((made / "tokenize.json").read_text())
+    (made / "tokenize.json").write_text(json.dumps({**record, "vocab_size": 3}))
+    assert any("beyond the vocabulary of 3" in what for _, _, what in found(made))
+
+
 def another_tokenizer(path: Path) -> Path:
     tokenizer = build_tokenizer()
     tokenizer.add_tokens(["another"])

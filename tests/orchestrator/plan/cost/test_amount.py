@@ -10,6 +10,7 @@ from orchestrator.plan.cost.amount import (
     CAPTION_POSITIONS,
     POSITIONS_PER_QUESTION,
     QUESTIONS_WITHOUT_LIMIT,
+    TOKENS_TO_FILTER,
     Amount,
     amount,
     images_per_sequence,
@@ -165,6 +166,16 @@ def test_a_filter_passes_each_caption_forward_with_its_image() -> None:
     assert work.positions == 500 * (729 + CAPTION_POSITIONS)
     assert (work.scored, work.images) == (500 * CAPTION_POSITIONS, 500)
     assert (work.steps, work.passes, work.tower_passes) == (0, 1, 1)
+
+
+def test_a_filter_of_text_passes_each_token_forward_without_an_image() -> None:
+    config = Filter(
+        model=MODEL, vision=None, captions=None, text=DATA, keep=0.2, parent="x", tower=None
+    )
+    work = counted(config)
+    assert work.positions == work.scored == TOKENS_TO_FILTER
+    assert (work.length, work.images, work.steps) == (MODEL.seq_len, 0, 0)
+    assert (work.passes, work.tower_passes) == (1, 0)
 
 
 @pytest.mark.parametrize(
