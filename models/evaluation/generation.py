@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from models.data.tokenizer import END_OF_TEXT
+from models.evaluation.dealing import dealt
 from models.evaluation.likelihood import batches
 from models.evaluation.respondent import Batch, Respondent, Tokens
 
@@ -47,17 +48,31 @@ def generate(
     by_length: dict[int, list[Prompt]] = defaultdict(list)
     for prompt in dict.fromkeys(prompts):
         by_length[len(prompt.tokens)].append(prompt)
-    written: dict[Prompt, Generated] = {}
+    grouped: list[list[Prompt]] = []
+    for length, equal in by_length.items():
+        longest = length + _room(respondent, length, max_new_tokens)
+        for batch in batches([longest] * len(equal), respondent.batch_positions):
+            grouped.append([equal[i] for i in batch])
     with respondent.answering():
-        for length, equal in by_length.items():
-            room = min(max_new_tokens, respondent.seq_len + 1 - length)
-            for batch in batches([length + room] * len(equal), respondent.batch_positions):
-                some = [equal[i] for i in batch]
-                written.update(zip(some, _generate(respondent, some, room), strict=True))
+        parts = dealt(
+            respondent.ranks, grouped, lambda batch: _generate(respondent, batch, max_new_tokens)
+        )
+    written = {
+        prompt: one
+        for batch, part in zip(grouped, parts, strict=True)
+        for prompt, one in zip(batch, part, strict=True)
+    }
     return [written[prompt] for prompt in prompts]
 
 
-def _generate(respondent: Respondent, prompts: list[Prompt], room: int) -> list[Generated]:
+def _room(respondent: Respondent, length: int, max_new_tokens: int) -> int:
+    return min(max_new_tokens, respondent.seq_len + 1 - length)
+
+
+def _generate(
+    respondent: Respondent, prompts: list[Prompt], max_new_tokens: int
+) -> list[Generated]:
+    room = _room(respondent, len(prompts[0].tokens), max_new_tokens)
     batch = respondent.batch([(prompt.tokens, prompt.image) for prompt in prompts])
     cache = respondent.model.new_cache()
     steps: list[Tensor] = []

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.evaluation.dealing import dealt
 from models.evaluation.respondent import Respondent, Tokens
 
 
@@ -52,12 +53,15 @@ def loglikelihoods(
     A continuation whose input is the beginning of another's costs nothing: both are read off one
     sequence, which causal attention makes exact.
     """
-    found: dict[int, Likelihood] = {}
     rows = _rows(continuations)
+    grouped = batches([len(row.tokens) for row in rows], respondent.batch_positions)
     with respondent.answering():
-        for batch in batches([len(row.tokens) for row in rows], respondent.batch_positions):
-            respondent.tick()
-            found.update(_score(respondent, [rows[i] for i in batch], continuations))
+        parts = dealt(
+            respondent.ranks,
+            grouped,
+            lambda batch: _score(respondent, [rows[i] for i in batch], continuations),
+        )
+    found = {number: one for part in parts for number, one in part.items()}
     return [found[i] for i in range(len(continuations))]
 
 
@@ -101,6 +105,7 @@ def _score(
     respondent: Respondent, rows: list[_Row], continuations: Sequence[Continuation]
 ) -> dict[int, Likelihood]:
     """Run one batch and read every continuation off it."""
+    respondent.tick()
     batch = respondent.batch([(row.tokens, row.image) for row in rows])
     T = batch.ids.shape[1]
     places: list[int] = []  # of the predictions of scored tokens, counted over B and T

@@ -16,10 +16,15 @@ from models.architecture.attention import KeyValueCache
 from models.architecture.vlm import VisionLanguageModel
 from models.data.tokenizer import PADDING
 from models.training.features import Features
+from models.training.ranks import Ranks
 from orchestrator.spec.execution import Device, Execution, Precision
+from orchestrator.store.world import World
 
 Tokens = tuple[int, ...]
 """Token ids; an image is `image_tokens` of IMAGE in a row."""
+
+ALONE = Ranks(World())
+"""One process asks everything."""
 
 BATCH_POSITIONS = 8192
 """Positions of one batch; bounds memory, and never the answers."""
@@ -43,6 +48,8 @@ class Respondent:
     """Called before each batch; raises `StoppedError` when asked to stop."""
     batch_positions: int = BATCH_POSITIONS
     """Positions of one batch. At least 1."""
+    ranks: Ranks = ALONE
+    """The processes that ask together, each with a respondent of its own; batches are dealt."""
 
     @contextmanager
     def answering(self) -> Generator[None]:

@@ -22,13 +22,12 @@ from lm_eval.api.model import LM
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.config.task import TaskConfig
 from lm_eval.tasks import TaskManager
-from tokenizers import Tokenizer
 
 from models.evaluation.answers import Answer
+from models.evaluation.kept import Kept, ask_in_turn
 from models.evaluation.meter import Meter
 from models.evaluation.outcome import Outcome
 from models.evaluation.problem import Problem
-from models.evaluation.respondent import Respondent
 from models.evaluation.scores import Score
 from models.evaluation.subset import subset
 from models.evaluation.task_file import Document, Documents, read_task
@@ -46,29 +45,40 @@ Options = Mapping[str, Any]
 """How a task wants text to be generated; the keys are the harness's."""
 
 
-def run_text_suite(
-    respondent: Respondent, tokenizer: Tokenizer, folder: Path, suite: SuiteConfig, meter: Meter
-) -> list[Outcome]:
-    """Ask every benchmark of a text suite.
+@dataclass(frozen=True, slots=True)
+class TextExaminer:
+    """Who asks: the model, its words and the tasks."""
 
-    Args:
-        respondent: the model.
-        tokenizer: its tokenizer.
-        folder: the benchmarks' folder; local tasks lie in its `tasks`.
-        suite: names of local tasks, or of the harness's tasks, groups and tags.
-        meter: told of each benchmark.
+    model: TextModel
+    """The model with its tokenizer."""
+    folder: Path
+    """The benchmarks' folder; local tasks lie in its `tasks`."""
+    suite: SuiteConfig
+    """Names of local tasks, or of the harness's tasks, groups and tags."""
+    meter: Meter
+    """Told of each benchmark."""
+
+
+def run_text_suite(examiner: TextExaminer, kept: Kept | None = None) -> list[Outcome]:
+    """Ask every benchmark of a text suite, but those whose outcomes are kept.
+
+    Where several processes ask, the harness does the same in each of them, and the model's
+    batches are dealt.
 
     Raises:
         ConfigError: if a task is unknown or asks for sampling.
         DataError: if a task or its documents cannot be read.
     """
-    meter.expect(len(suite.benchmarks))
-    lm = HarnessModel(TextModel(respondent, tokenizer))
-    outcomes: list[Outcome] = []
-    for name in suite.benchmarks:
-        outcomes.append(_ask(lm, name, load_tasks(folder / "tasks", name), suite.limit))
-        meter.advance(len(outcomes[-1].answers))
-    return outcomes
+    suite, meter = examiner.suite, examiner.meter
+    lm = HarnessModel(examiner.model)
+
+    def ask(number: int) -> Outcome:
+        name = suite.benchmarks[number]
+        outcome = _ask(lm, name, load_tasks(examiner.folder / "tasks", name), suite.limit)
+        meter.advance(len(outcome.answers))
+        return outcome
+
+    return ask_in_turn(meter, [1] * len(suite.benchmarks), ask, kept)
 
 
 def _ask(

@@ -16,7 +16,7 @@ from models.evaluation.likelihood import Continuation, loglikelihoods
 from models.evaluation.meter import Meter
 from models.evaluation.outcome import Outcome
 from models.evaluation.respondent import Respondent
-from models.evaluation.text import run_text_suite
+from models.evaluation.text import TextExaminer, run_text_suite
 from models.evaluation.text_model import TextModel
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.spec.source import DataSource
@@ -67,7 +67,8 @@ def ask(
             limit=limit,
         )
         meter = Meter(context_of())
-        (outcome,) = run_text_suite(respondent, tokenizer, tmp_path, suite, meter)
+        examiner = TextExaminer(TextModel(respondent, tokenizer), tmp_path, suite, meter)
+        (outcome,) = run_text_suite(examiner)
         return outcome
 
     return ask
