@@ -1,6 +1,6 @@
 """The stage `evaluate`: ask a trained model one suite of benchmarks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +25,13 @@ from models.training.weights import weights_folders
 from orchestrator.errors import ConfigError
 from orchestrator.spec.run import Evaluate
 from orchestrator.spec.suite import Images, SuiteKind
+from orchestrator.store.asked import Asked, AskedBenchmark, write_asked
 from orchestrator.store.stage import StageContext, StageResult
 
 ANSWERS = "answers.parquet"
 """Name of the file of single answers, among the run's artifacts."""
+QUESTIONS = "questions.json"
+"""Name of the list of questions that were asked, among the run's artifacts."""
 FINISHED = "finished"
 """Name of the folder of outcomes while some benchmarks are not asked yet, among the artifacts."""
 
@@ -72,6 +75,7 @@ def evaluate(context: StageContext, *, batch_positions: int = BATCH_POSITIONS) -
         outcomes = ask(asking)
     answers = [answer for outcome in outcomes for answer in outcome.answers]
     if context.world.is_first:
+        write_asked(context.folder.artifacts / QUESTIONS, _asked(outcomes))
         write_answers(context.folder.artifacts / ANSWERS, answers)
         kept.clear()
     return StageResult(
@@ -113,6 +117,18 @@ def ask(asking: Asking) -> list[Outcome]:
         StoppedError: if it was asked to stop.
     """
     return _text(asking) if asking.config.suite.kind is SuiteKind.TEXT else _vision(asking)
+
+
+def _asked(outcomes: Sequence[Outcome]) -> Asked:
+    return Asked(
+        prompt_version=PROMPT_VERSION,
+        benchmarks=tuple(
+            AskedBenchmark.of(
+                outcome.benchmark, [one.question_id for one in outcome.answers], outcome.versions
+            )
+            for outcome in outcomes
+        ),
+    )
 
 
 def _trained(context: StageContext, config: Evaluate) -> VisionLanguageModel:

@@ -9,8 +9,9 @@ network, no cache folder, no scan of the harness's own tasks. Other names are th
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
+from importlib import metadata
 from itertools import compress
 from pathlib import Path
 from typing import Any, cast
@@ -96,7 +97,15 @@ def _ask(
             bootstrap_iters=0,  # the standard errors are ours
         ),
     )
-    return join_tasks(name, [_scores(name, one, results, lm.truncated) for one in asked])
+    outcome = join_tasks(name, [_scores(name, one, results, lm.truncated) for one in asked])
+    return replace(outcome, versions=_versions(results, asked))
+
+
+def _versions(results: Mapping[str, Any], asked: Sequence["_Asked"]) -> tuple[str, ...]:
+    """Return the harness's version and, as far as they have one, the tasks'."""
+    known: Mapping[str, object] = results["versions"]
+    tasks = [f"{one.name} {known[one.name]}" for one in asked if known.get(one.name) is not None]
+    return (f"lm-eval {metadata.version('lm-eval')}", *tasks)
 
 
 class HarnessModel(LM):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models.evaluation.dealing import BATCHES_AT_ONCE, dealt
-from models.evaluation.evaluate import ANSWERS, evaluate
+from models.evaluation.evaluate import ANSWERS, QUESTIONS, evaluate
 from models.training.ranks import Ranks, joined
 from orchestrator.errors import DataError
 from orchestrator.spec.execution import Execution
@@ -80,8 +80,9 @@ def evaluated(
     return told
 
 
-def answers(folder: Path) -> bytes:
-    return (RunFolder(folder).artifacts / ANSWERS).read_bytes()
+def answers(folder: Path) -> list[bytes]:
+    artifacts = RunFolder(folder).artifacts
+    return [(artifacts / name).read_bytes() for name in (ANSWERS, QUESTIONS)]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,8 @@ def test_two_and_three_processes_leave_the_bytes_of_one(
         assert [one.result for one in told] == [alone.result] * size
         assert answers(folder) == answers(tmp_path / "1")
         assert [one.reports for one in told] == [alone.reports] * size
-        assert [path.name for path in RunFolder(folder).artifacts.iterdir()] == [ANSWERS]
+        left = {path.name for path in RunFolder(folder).artifacts.iterdir()}
+        assert left == {ANSWERS, QUESTIONS}
         asked = [one.ticks for one in told]
         assert max(asked) < alone.ticks  # nobody asks everything
 

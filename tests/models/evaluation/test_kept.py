@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from models.evaluation.answers import Answer
-from models.evaluation.evaluate import ANSWERS, FINISHED, evaluate
+from models.evaluation.evaluate import ANSWERS, FINISHED, QUESTIONS, evaluate
 from models.evaluation.kept import Kept
 from models.evaluation.outcome import Outcome
 from models.evaluation.problem import Problem
@@ -49,8 +49,9 @@ def run(context_of: ContextOf, tmp_path: Path) -> Callable[..., tuple[Any, Stage
     return run
 
 
-def answers(context: Any) -> bytes:
-    return (context.folder.artifacts / ANSWERS).read_bytes()
+def answers(context: Any) -> list[bytes]:
+    artifacts = context.folder.artifacts
+    return [(artifacts / name).read_bytes() for name in (ANSWERS, QUESTIONS)]
 
 
 @pytest.mark.parametrize("more", SUITES, ids=["vision", "text"])
@@ -70,7 +71,8 @@ def test_finished_benchmarks_are_not_asked_again(
     assert stopped.reports == undisturbed.reports[:steps]
     # Of the interrupted benchmark one batch was computed, and no more was asked twice.
     assert stopped.ticks + resumed.ticks == undisturbed.ticks + 2
-    assert [path.name for path in resumed.folder.artifacts.iterdir()] == [ANSWERS]
+    left = {path.name for path in resumed.folder.artifacts.iterdir()}
+    assert left == {ANSWERS, QUESTIONS}
 
 
 @pytest.mark.parametrize("damage", ["truncated", "changed", "empty", "another's", "missing"])
