@@ -8,6 +8,7 @@ network, no cache folder, no scan of the harness's own tasks. Other names are th
 # pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
@@ -32,7 +33,7 @@ from models.evaluation.problem import Problem
 from models.evaluation.scores import Score
 from models.evaluation.subset import subset
 from models.evaluation.task_file import Document, Documents, read_task
-from models.evaluation.text_model import TextModel, cut_at
+from models.evaluation.text_model import EmptyError, TextModel, cut_at
 from models.evaluation.text_outcome import TaskScores, join_tasks
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.spec.suite import SuiteConfig
@@ -97,7 +98,7 @@ def _ask(
             bootstrap_iters=0,  # the standard errors are ours
         ),
     )
-    outcome = join_tasks(name, [_scores(name, one, results, lm.truncated) for one in asked])
+    outcome = join_tasks(name, [_scores(name, one, results, lm.problems) for one in asked])
     return replace(outcome, versions=_versions(results, asked))
 
 
@@ -114,13 +115,26 @@ class HarnessModel(LM):
     def __init__(self, model: TextModel) -> None:
         super().__init__()
         self._model = model
-        self.truncated: set[tuple[str | None, int | None]] = set()
-        """Task and document number of every request that lost context."""
+        self.problems: dict[tuple[str | None, int | None], set[Problem]] = defaultdict(set)
+        """What was wrong, by task and by the document's number among those that are asked."""
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
-        """Score each (context, continuation): nats, and whether it is the greedy choice."""
-        read = self._model.read([cast(tuple[str, str], request.args) for request in requests])
-        self._note(requests, [one.is_truncated for one in read])
+        """Score each (context, continuation): nats, and whether it is the greedy choice.
+
+        Raises:
+            DataError: if a choice is empty: it would be certain whatever the model.
+        """
+        try:
+            read = self._model.read([cast(tuple[str, str], request.args) for request in requests])
+        except EmptyError as error:
+            empty = requests[error.number]
+            document = str(cast(object, empty.doc))
+            raise DataError(
+                f"a choice of this document is empty: {document[:200]}",
+                where=str(empty.task_name),
+                mend="give each choice a text of its own, or leave the document out",
+            ) from error
+        self._note(requests, [one.is_truncated for one in read], Problem.TRUNCATED_CONTEXT)
         return [(one.nats, one.is_greedy) for one in read]
 
     def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
@@ -139,15 +153,22 @@ class HarnessModel(LM):
             _room(options, request) for (_, options), request in zip(asked, requests, strict=True)
         ]
         written = self._model.write([context for context, _ in asked], rooms)
-        self._note(requests, [one.is_truncated for one in written])
-        return [
+        texts = [
             cut_at(one.text, _marks(options))
             for one, (_, options) in zip(written, asked, strict=True)
         ]
+        self._note(requests, [one.is_truncated for one in written], Problem.TRUNCATED_CONTEXT)
+        self._note(requests, [not text.strip() for text in texts], Problem.EMPTY_ANSWER)
+        is_open = [
+            text == one.text and not one.is_finished
+            for text, one in zip(texts, written, strict=True)
+        ]
+        self._note(requests, is_open, Problem.UNFINISHED_ANSWER)
+        return texts
 
-    def _note(self, requests: list[Instance], truncated: list[bool]) -> None:
-        for request in compress(requests, truncated):
-            self.truncated.add((request.task_name, request.doc_id))
+    def _note(self, requests: list[Instance], has: list[bool], problem: Problem) -> None:
+        for request in compress(requests, has):
+            self.problems[request.task_name, request.doc_id].add(problem)
 
 
 class LocalTask(ConfigurableTask):
@@ -173,9 +194,11 @@ class _Asked:
 
     @classmethod
     def of(cls, task: ConfigurableTask, limit: int | None) -> "_Asked":
-        """Choose the documents: by their `question_id` if they have one, else by their number."""
+        """Choose the documents: by their `question_id` if each has its own, else by number."""
         rows = cast(Sequence[Document], task.eval_docs)
         ids = [str(row.get("question_id", number)) for number, row in enumerate(rows)]
+        if len(set(ids)) < len(ids):
+            ids = [str(number) for number in range(len(ids))]
         documents = subset(ids, limit)
         return cls(task, documents, [ids[number] for number in documents])
 
@@ -250,7 +273,7 @@ def _scores(
     benchmark: str,
     asked: _Asked,
     results: Mapping[str, Any],
-    truncated: set[tuple[str | None, int | None]],
+    problems: Mapping[tuple[str | None, int | None], set[Problem]],
 ) -> TaskScores:
     task, n = asked.task, len(asked.documents)
     samples = cast(list[dict[str, Any]], results["samples"][asked.name])
@@ -271,7 +294,6 @@ def _scores(
     answers: list[Answer] = []
     for number, sample in enumerate(s for s in samples if s["filter"] == first):
         found = _found(task, sample)
-        lost = (asked.name, number) in truncated
         answers.append(
             Answer(
                 benchmark=benchmark,
@@ -280,7 +302,7 @@ def _scores(
                 score=leading[number],
                 baseline=found.baseline if means else None,
                 loglikelihood=found.nats,
-                problems=(Problem.TRUNCATED_CONTEXT,) if lost else (),
+                problems=tuple(sorted(problems.get((asked.name, number), ()))),
             )
         )
     return TaskScores(means=means, others=tuple(others), answers=tuple(answers))

@@ -16,6 +16,15 @@ from models.evaluation.respondent import Respondent, Tokens
 from models.evaluation.windows import windows
 
 
+class EmptyError(Exception):
+    """A continuation of no tokens, which would be certain whatever the model."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+        """Of the pair, from 0."""
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     """What a model thinks of a text."""
@@ -35,6 +44,8 @@ class Written:
     text: str
     is_truncated: bool
     """Whether context was lost."""
+    is_finished: bool
+    """Whether the model ended the text itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,9 @@ class TextModel:
         """Score the continuation of each (context, continuation), both tokenized at once.
 
         Spaces at the end of a context belong to the continuation.
+
+        Raises:
+            EmptyError: if a continuation has no token of its own.
         """
         cut: list[list[Continuation]] = []
         lost: list[bool] = []
@@ -57,6 +71,8 @@ class TextModel:
             whole = (END_OF_TEXT, *self._encode(context + continuation))
             start = 1 + len(self._encode(stripped))
             cut.append(windows(whole, start, self.respondent.seq_len))
+            if not cut[-1]:
+                raise EmptyError(len(cut) - 1)
             lost.append(len(cut[-1]) > 1 or len(cut[-1][0].tokens) < len(whole))
         return self._read(cut, lost)
 
@@ -81,7 +97,11 @@ class TextModel:
             lost.append(len(tokens) > longest)
         new = generate(self.respondent, prompts, max_new_tokens=max(rooms, default=0))
         return [
-            Written(self.tokenizer.decode(list(one.tokens[:room])), is_lost)
+            Written(
+                text=self.tokenizer.decode(list(one.tokens[:room])),
+                is_truncated=is_lost,
+                is_finished=one.is_finished and len(one.tokens) <= room,
+            )
             for one, room, is_lost in zip(new, rooms, lost, strict=True)
         ]
 
