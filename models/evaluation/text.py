@@ -254,7 +254,11 @@ def _local_task(path: Path, name: str) -> LocalTask:
         )
     split = config.get("test_split") or config.get("validation_split") or "test"
     text = config.get("doc_to_text")
-    ours = {"task": name, "test_split": split, "doc_to_text": _compiled(text) or text}
+    is_key = (
+        isinstance(text, str) and text in documents.features
+    )  # then the harness takes the document's own text
+    compiled = None if is_key else _compiled(text)
+    ours = {"task": name, "test_split": split, "doc_to_text": compiled or text}
     return LocalTask({**config, **ours}, documents)
 
 

@@ -159,6 +159,13 @@ def test_context_that_does_not_fit_is_counted(ask: Ask) -> None:
     assert [answer.problems for answer in outcome.answers] == [("truncated_contexts",), ()]
 
 
+def test_a_task_may_name_the_key_of_its_prompt(ask: Ask) -> None:
+    written = ask().answers
+    rows = [{**row, "prompt": f"In: {row['question']}\nOut:"} for row in ROWS]
+    named = ask(TASK.replace('"In: {{question}}\\nOut:"', "prompt"), rows).answers
+    assert named == written
+
+
 GENERATE = """
 output_type: generate_until
 test_split: test
