@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from models.architecture.attention import KeyValueCache
+from models.architecture.attention import KeyValueCache, Layout
 from models.architecture.vlm import VisionLanguageModel
 from models.data.tokenizer import PADDING
 from models.training.features import Features
@@ -77,7 +77,9 @@ class Respondent:
 
     def logits(self, batch: "Batch", chosen: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """Score the next token at `chosen` positions, counted over B and T: (N,) -> (N, V) fp32."""
-        return self.model(batch.ids, features=batch.features, cache=cache, chosen=chosen)
+        return self.model(
+            batch.ids, features=batch.features, cache=cache, chosen=chosen, layout=batch.layout
+        )
 
     def _features(self, images: npt.NDArray[np.int64], device: str) -> Tensor | None:
         if not len(images):
@@ -94,3 +96,5 @@ class Batch:
     """(B, T), int64."""
     features: Tensor | None
     """(M, P, F) in row-major order; None without images."""
+    layout: Layout | None = None
+    """Where its positions stand; None for one behind the other."""

@@ -33,7 +33,7 @@ from models.evaluation.problem import Problem
 from models.evaluation.scores import Score
 from models.evaluation.subset import subset
 from models.evaluation.task_file import Document, Documents, read_task
-from models.evaluation.text_model import EmptyError, TextModel, cut_at
+from models.evaluation.text_model import EmptyError, TextModel, Written, cut_at
 from models.evaluation.text_outcome import TaskScores, join_tasks
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.spec.suite import SuiteConfig
@@ -148,20 +148,19 @@ class HarnessModel(LM):
         Raises:
             ConfigError: if a task asks for sampling.
         """
+        written: dict[int, Written] = {}
         asked = [cast(tuple[str, Options], request.args) for request in requests]
-        rooms = [
-            _room(options, request) for (_, options), request in zip(asked, requests, strict=True)
-        ]
-        written = self._model.write([context for context, _ in asked], rooms)
-        texts = [
-            cut_at(one.text, _marks(options))
-            for one, (_, options) in zip(written, asked, strict=True)
-        ]
-        self._note(requests, [one.is_truncated for one in written], Problem.TRUNCATED_CONTEXT)
+        for marks in dict.fromkeys(_marks(options) for _, options in asked):
+            alike = [n for n, (_, options) in enumerate(asked) if _marks(options) == marks]
+            rooms = [_room(asked[n][1], requests[n]) for n in alike]
+            new = self._model.write([asked[n][0] for n in alike], rooms, marks)
+            written.update(zip(alike, new, strict=True))
+        texts = [cut_at(written[n].text, _marks(options)) for n, (_, options) in enumerate(asked)]
+        lost = [written[n].is_truncated for n in range(len(asked))]
+        self._note(requests, lost, Problem.TRUNCATED_CONTEXT)
         self._note(requests, [not text.strip() for text in texts], Problem.EMPTY_ANSWER)
         is_open = [
-            text == one.text and not one.is_finished
-            for text, one in zip(texts, written, strict=True)
+            text == written[n].text and not written[n].is_finished for n, text in enumerate(texts)
         ]
         self._note(requests, is_open, Problem.UNFINISHED_ANSWER)
         return texts
@@ -363,6 +362,6 @@ def _room(options: Options, request: Instance) -> int:
     return int(options.get("max_gen_toks", MAX_NEW_TOKENS))
 
 
-def _marks(options: Options) -> list[str]:
+def _marks(options: Options) -> tuple[str, ...]:
     until: str | list[str] | None = options.get("until")
-    return [until] if isinstance(until, str) else until or []
+    return (until,) if isinstance(until, str) else tuple(until or ())

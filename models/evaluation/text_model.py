@@ -82,10 +82,13 @@ class TextModel:
         cut = [windows(text, 1, self.respondent.seq_len) for text in tokens]
         return self._read(cut, [False] * len(cut))
 
-    def write(self, contexts: Sequence[str], rooms: Sequence[int]) -> list[Written]:
+    def write(
+        self, contexts: Sequence[str], rooms: Sequence[int], marks: Sequence[str] = ()
+    ) -> list[Written]:
         """Go on greedily from each context for up to so many tokens, or to END_OF_TEXT.
 
-        Context keeps at least half of the sequence.
+        Context keeps at least half of the sequence. Behind the first of `marks` nothing is read,
+        and the text may end at any later token.
         """
         seq_len = self.respondent.seq_len
         prompts: list[Prompt] = []
@@ -95,7 +98,17 @@ class TextModel:
             longest = max(seq_len - room, seq_len // 2)
             prompts.append(Prompt(tokens[-longest:]))
             lost.append(len(tokens) > longest)
-        new = generate(self.respondent, prompts, max_new_tokens=max(rooms, default=0))
+
+        def is_enough(tokens: Tokens) -> bool:
+            text = self.tokenizer.decode(list(tokens))
+            return any(mark in text for mark in marks if mark)
+
+        new = generate(
+            self.respondent,
+            prompts,
+            max_new_tokens=max(rooms, default=0),
+            is_enough=is_enough if any(marks) else None,
+        )
         return [
             Written(
                 text=self.tokenizer.decode(list(one.tokens[:room])),
