@@ -4,6 +4,7 @@ Shapes in comments: B sequences, T positions, S positions seen so far, D width, 
 K width of a head (OpenLM rounds D / H down, so that H K may be less than D).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -64,6 +65,14 @@ class LayerCache:
         self.length = end
         return self._keys[:, :, :end], self._values[:, :, :end]
 
+    def padded(self, length: int) -> tuple[Tensor, Tensor]:
+        """Return keys and values so far with zeros behind them, (B, H, length, K)."""
+        assert self._keys is not None, "something was computed"
+        assert self._values is not None, "keys and values come together"
+        more = (0, 0, 0, length - self.length)
+        keys, values = self._keys[:, :, : self.length], self._values[:, :, : self.length]
+        return F.pad(keys, more), F.pad(values, more)
+
 
 class KeyValueCache:
     """Keys and values of all layers, for decoding one token after the other.
@@ -73,6 +82,18 @@ class KeyValueCache:
 
     def __init__(self, depth: int) -> None:
         self.layers = tuple(LayerCache() for _ in range(depth))
+
+    @classmethod
+    def joined(cls, caches: "Sequence[KeyValueCache]") -> "KeyValueCache":
+        """Put the rows of caches below each other, the shorter ones padded on the right."""
+        if len(caches) == 1:
+            return caches[0]
+        length = max(cache.length for cache in caches)
+        whole = cls(len(caches[0].layers))
+        for number, layer in enumerate(whole.layers):
+            parts = [cache.layers[number].padded(length) for cache in caches]
+            layer.extend(torch.cat([keys for keys, _ in parts]), torch.cat([v for _, v in parts]))
+        return whole
 
     @property
     def length(self) -> int:

@@ -15,7 +15,7 @@ from models.evaluation.kept import Kept
 from models.evaluation.meter import Meter
 from models.evaluation.outcome import Outcome, suite_measures
 from models.evaluation.prompts import PROMPT_VERSION
-from models.evaluation.respondent import ALONE, BATCH_POSITIONS, Respondent
+from models.evaluation.respondent import ALONE, Respondent
 from models.evaluation.text_model import TextModel
 from models.evaluation.vision import Examiner, run_vision_suite
 from models.training.checkpoint import load_trained
@@ -39,7 +39,7 @@ Load = Callable[[], VisionLanguageModel]
 """Gives a model, in evaluation mode."""
 
 
-def evaluate(context: StageContext, *, batch_positions: int = BATCH_POSITIONS) -> StageResult:
+def evaluate(context: StageContext, *, batch_positions: int | None = None) -> StageResult:
     """Ask a trained model one suite of benchmarks; keep each answer, return the scores.
 
     When stopped, it goes on with the first benchmark that was not finished, and finds the same.
@@ -47,7 +47,8 @@ def evaluate(context: StageContext, *, batch_positions: int = BATCH_POSITIONS) -
 
     Args:
         context: the run.
-        batch_positions: positions of one batch; bounds memory, and never the answers.
+        batch_positions: positions of one batch, which bound memory and never the answers; None
+            for what suits the device.
 
     Raises:
         ConfigError: if the suite does not fit the model, or names what does not exist.
@@ -104,8 +105,8 @@ class Asking:
     """The processes that share the work; all ask the same."""
     kept: Kept | None = None
     """Keeps the outcomes of finished benchmarks; None if nothing is kept."""
-    batch_positions: int = BATCH_POSITIONS
-    """Positions of one batch. At least 1."""
+    batch_positions: int | None = None
+    """Positions of one batch; None for what suits the device."""
 
 
 def ask(asking: Asking) -> list[Outcome]:

@@ -10,7 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from models.architecture.attention import Layout
+from models.architecture.attention import KeyValueCache, Layout
 from models.data.tokenizer import END_OF_TEXT
 from models.evaluation.dealing import dealt
 from models.evaluation.likelihood import batches
@@ -62,7 +62,10 @@ def generate(
     asked = list(dict.fromkeys(prompts))
     rooms = [min(max_new_tokens, respondent.seq_len + 1 - len(one.tokens)) for one in asked]
     longest = [len(one.tokens) + room for one, room in zip(asked, rooms, strict=True)]
-    grouped = batches(longest, respondent.batch_positions)
+    grouped = [
+        sorted(batch, key=lambda i: -len(asked[i].tokens))
+        for batch in batches(longest, respondent.written_positions)
+    ]
     with respondent.answering():
         parts = dealt(
             respondent.ranks,
@@ -85,29 +88,43 @@ def _generate(
     rooms: list[int],
     is_enough: Callable[[Tokens], bool] | None,
 ) -> list[Generated]:
-    batch = respondent.batch([(prompt.tokens, prompt.image) for prompt in prompts])
-    B, T = batch.ids.shape
-    device = batch.ids.device
-    cache = respondent.model.new_cache()
+    """Write on from prompts, the longest first."""
+    T, B = len(prompts[0].tokens), len(prompts)
+    cache, best = _read(respondent, prompts)
+    device = best.device
     lengths = torch.tensor([len(prompt.tokens) for prompt in prompts], device=device)  # (B,)
     room = torch.tensor(rooms, device=device)  # (B,)
-    is_padded = len({len(prompt.tokens) for prompt in prompts}) > 1
+    is_padded = len(prompts[-1].tokens) < T
     seen = _seen_later(lengths, T, max(rooms))  # (B, 1, 1, S)
-    last = torch.arange(B, device=device) * T + lengths - 1  # (B,)
-    steps: list[Tensor] = []
-    ended = torch.zeros(B, dtype=torch.bool, device=device)
+    last = torch.arange(B, device=device)  # (B,)
+    steps = [best]
+    ended = (best == END_OF_TEXT) | (room <= 1)  # (B,)
     while not bool(ended.all()):
         respondent.tick()
+        places = (lengths + len(steps) - 1)[:, None]  # (B, 1)
+        layout = Layout(places, seen[..., : T + len(steps)]) if is_padded else None
+        batch = Batch(best[:, None], None, layout)  # (B, 1)
         best = respondent.logits(batch, last, cache).argmax(-1)  # (B,)
         steps.append(best)
         ended |= (best == END_OF_TEXT) | (len(steps) >= room)
         if is_enough is not None and len(steps) % STEPS_BETWEEN_LOOKS == 0:
             ended |= torch.tensor([is_enough(_cut(row).tokens) for row in _rows(steps)]).to(device)
-        places = (lengths + len(steps) - 1)[:, None]  # (B, 1)
-        layout = Layout(places, seen[..., : T + len(steps)]) if is_padded else None
-        batch = Batch(best[:, None], None, layout)  # (B, 1)
-        last = torch.arange(B, device=device)  # (B,)
     return [_cut(row[:own]) for row, own in zip(_rows(steps), rooms, strict=True)]
+
+
+def _read(respondent: Respondent, prompts: list[Prompt]) -> tuple[KeyValueCache, Tensor]:
+    """Read prompts, the longest first, in batches of their own; return each one's next token."""
+    caches: list[KeyValueCache] = []
+    best: list[Tensor] = []
+    for some in batches([len(prompt.tokens) for prompt in prompts], respondent.read_positions):
+        respondent.tick()
+        batch = respondent.batch([(prompts[i].tokens, prompts[i].image) for i in some])
+        T = batch.ids.shape[1]
+        ends = [row * T + len(prompts[i].tokens) - 1 for row, i in enumerate(some)]
+        caches.append(respondent.model.new_cache())
+        last = torch.tensor(ends, device=batch.ids.device)
+        best.append(respondent.logits(batch, last, caches[-1]).argmax(-1))
+    return KeyValueCache.joined(caches), torch.cat(best)  # (B,)
 
 
 def _seen_later(lengths: Tensor, T: int, most: int) -> Tensor:

@@ -45,7 +45,7 @@ def loglikelihoods(
     What continuations begin with alike goes through the model once.
     """
     packed = packs([(asked.tokens[:-1], asked.image) for asked in continuations])
-    grouped = batches([len(pack.tokens) for pack in packed], respondent.batch_positions)
+    grouped = batches([len(pack.tokens) for pack in packed], respondent.read_positions)
     with respondent.answering():
         parts = dealt(
             respondent.ranks,
