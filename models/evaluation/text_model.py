@@ -4,7 +4,7 @@ Every document begins after END_OF_TEXT, as in training. Context for which there
 its beginning.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tokenizers import Tokenizer
@@ -14,6 +14,9 @@ from models.evaluation.generation import Prompt, generate
 from models.evaluation.likelihood import Continuation, loglikelihoods
 from models.evaluation.respondent import Respondent, Tokens
 from models.evaluation.windows import windows
+
+TEXTS_AT_ONCE = 1024
+"""Texts that are tokenized together; bounds the memory for what the tokenizer says beside ids."""
 
 
 class EmptyError(Exception):
@@ -66,6 +69,8 @@ class TextModel:
         """
         cut: list[list[Continuation]] = []
         lost: list[bool] = []
+        self._encode_all(context + continuation for context, continuation in pairs)
+        self._encode_all(context.rstrip() for context, _ in pairs)
         for context, continuation in pairs:
             stripped = context.rstrip()
             whole = (END_OF_TEXT, *self._encode(context + continuation))
@@ -78,6 +83,7 @@ class TextModel:
 
     def read_whole(self, texts: Sequence[str]) -> list[Read]:
         """Score all tokens of each text; what does not fit is scored in windows."""
+        self._encode_all(texts)
         tokens = [(END_OF_TEXT, *self._encode(text)) for text in texts]
         cut = [windows(text, 1, self.respondent.seq_len) for text in tokens]
         return self._read(cut, [False] * len(cut))
@@ -91,6 +97,7 @@ class TextModel:
         and the text may end at any later token.
         """
         seq_len = self.respondent.seq_len
+        self._encode_all(contexts)
         prompts: list[Prompt] = []
         lost: list[bool] = []
         for context, room in zip(contexts, rooms, strict=True):
@@ -128,10 +135,17 @@ class TextModel:
         ]
 
     def _encode(self, text: str) -> Tokens:
-        if text not in self._encoded:
-            ids = self.tokenizer.encode(text, add_special_tokens=False).ids
-            self._encoded[text] = tuple(ids)
         return self._encoded[text]
+
+    def _encode_all(self, texts: Iterable[str]) -> None:
+        """Tokenize texts that are not known yet, on all the CPUs that the tokenizer finds."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._encoded]
+        for start in range(0, len(new), TEXTS_AT_ONCE):
+            some = new[start : start + TEXTS_AT_ONCE]
+            found = self.tokenizer.encode_batch_fast(some, add_special_tokens=False)
+            self._encoded.update(
+                (text, tuple(one.ids)) for text, one in zip(some, found, strict=True)
+            )
 
 
 def cut_at(text: str, marks: Sequence[str]) -> str:
