@@ -69,6 +69,15 @@ def test_what_is_written_is_the_same_at_any_batch_size(
     assert generate(at(respondent, size), asked, max_new_tokens=20) == alone
 
 
+def test_in_bf16_few_texts_turn_at_a_near_tie(respondent: Respondent) -> None:
+    asking = replace(respondent, execution=Execution(precision=Precision.BF16))
+    asked = [Prompt(tokens, image) for tokens, image in prompts()]
+    alone = generate(at(asking, 0), asked, max_new_tokens=20)
+    together = generate(at(asking, None), asked, max_new_tokens=20)
+    same = sum(one == other for one, other in zip(alone, together, strict=True))
+    assert same >= 0.75 * len(asked)  # random weights have many near ties; 18 of 20 were seen
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("precision", "nats"), [(Precision.FP32, FP32), (Precision.BF16, BF16)])
 def test_likelihoods_are_the_same_at_any_batch_size(
