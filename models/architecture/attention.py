@@ -4,6 +4,7 @@ Shapes in comments: B sequences, T positions, S positions seen so far, D width, 
 K width of a head (OpenLM rounds D / H down, so that H K may be less than D).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,9 @@ from torch import Tensor, nn
 from models.architecture.norm import build_norm
 from models.architecture.rotary import RotaryEmbedding, Rotation, rotate
 from orchestrator.spec.model import Norm
+
+GROWTH = 64
+"""Positions by which a full cache grows: to copy it at each step would cost more than the step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,36 +29,76 @@ class Visible:
     """Whether every earlier position of the same row is visible; then there is no mask."""
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where positions stand, if they are not one behind the other in each row.
+
+    Rows with padding, and sequences that share their beginning, are told so.
+    """
+
+    places: Tensor
+    """Of each position in its own sequence, from 0, int64, (B, T)."""
+    mask: Tensor
+    """True where a position may look, the cached ones first, bool, (B, 1, T, S). Each position
+    may look somewhere."""
+
+
 class LayerCache:
     """Keys and values that one layer has computed so far."""
 
     def __init__(self) -> None:
-        self.keys: Tensor | None = None
-        self.values: Tensor | None = None
+        self.length = 0
+        self._keys: Tensor | None = None
+        self._values: Tensor | None = None
 
     def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Append (B, H, T, K) and return everything so far, (B, H, S, K)."""
-        if self.keys is not None and self.values is not None:
-            keys = torch.cat((self.keys, keys), 2)
-            values = torch.cat((self.values, values), 2)
-        self.keys, self.values = keys, values
-        return keys, values
+        end = self.length + keys.shape[2]
+        if self._keys is None or self._values is None:
+            self._keys, self._values = keys, values
+        else:
+            if end > self._keys.shape[2]:
+                self._keys = F.pad(self._keys, (0, 0, 0, end + GROWTH - self._keys.shape[2]))
+                self._values = F.pad(self._values, (0, 0, 0, end + GROWTH - self._values.shape[2]))
+            self._keys[:, :, self.length : end] = keys
+            self._values[:, :, self.length : end] = values
+        self.length = end
+        return self._keys[:, :, :end], self._values[:, :, :end]
+
+    def padded(self, length: int) -> tuple[Tensor, Tensor]:
+        """Return keys and values so far with zeros behind them, (B, H, length, K)."""
+        assert self._keys is not None, "something was computed"
+        assert self._values is not None, "keys and values come together"
+        more = (0, 0, 0, length - self.length)
+        keys, values = self._keys[:, :, : self.length], self._values[:, :, : self.length]
+        return F.pad(keys, more), F.pad(values, more)
 
 
 class KeyValueCache:
     """Keys and values of all layers, for decoding one token after the other.
 
-    All rows of a batch have the same length: there is no padding inside a cache.
+    All rows of a batch have the same length; a `Layout` says which of a row's are padding.
     """
 
     def __init__(self, depth: int) -> None:
         self.layers = tuple(LayerCache() for _ in range(depth))
 
+    @classmethod
+    def joined(cls, caches: "Sequence[KeyValueCache]") -> "KeyValueCache":
+        """Put the rows of caches below each other, the shorter ones padded on the right."""
+        if len(caches) == 1:
+            return caches[0]
+        length = max(cache.length for cache in caches)
+        whole = cls(len(caches[0].layers))
+        for number, layer in enumerate(whole.layers):
+            parts = [cache.layers[number].padded(length) for cache in caches]
+            layer.extend(torch.cat([keys for keys, _ in parts]), torch.cat([v for _, v in parts]))
+        return whole
+
     @property
     def length(self) -> int:
         """Positions seen so far."""
-        keys = self.layers[0].keys
-        return 0 if keys is None else keys.shape[2]
+        return self.layers[0].length
 
 
 class Attention(nn.Module):

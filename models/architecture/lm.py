@@ -18,6 +18,7 @@ from models.architecture.attention import (
     Attention,
     KeyValueCache,
     LayerCache,
+    Layout,
     Visible,
     visibility,
 )
@@ -90,7 +91,11 @@ class Decoder(nn.Module):
         return self.tok_embeddings(ids)
 
     def forward(
-        self, embedded: Tensor, documents: Tensor | None = None, cache: KeyValueCache | None = None
+        self,
+        embedded: Tensor,
+        documents: Tensor | None = None,
+        cache: KeyValueCache | None = None,
+        layout: Layout | None = None,
     ) -> Tensor:
         """Run the blocks and the last norm.
 
@@ -98,14 +103,20 @@ class Decoder(nn.Module):
             embedded: token embeddings, with images in their places, (B, T, D).
             documents: ids, (B, T); attention stays inside equal ids. None: one document per row.
             cache: keys and values of the positions before; extended by this call.
+            layout: where positions stand and what they see, in the place of `documents`.
 
         Returns:
             Activations, (B, T, D), from which `logits` reads.
         """
         length = embedded.shape[1]
         start = 0 if cache is None else cache.length
-        visible = visibility(documents, length=length, start=start, device=embedded.device)
-        rotation: Rotation = self._first.attention.pos_embed(start, length)
+        if layout is None:
+            visible = visibility(documents, length=length, start=start, device=embedded.device)
+            rotation: Rotation = self._first.attention.pos_embed(start, length)
+        else:
+            assert documents is None, "a layout says what is visible"
+            visible = Visible(layout.mask)
+            rotation = self._first.attention.pos_embed.at(layout.places)
         x = embedded
         for index, block in enumerate(self.layers):
             kept = None if cache is None else cache.layers[index]

@@ -1,6 +1,6 @@
 """Rotary position embeddings, half-split as OpenLM's `rotary` (Su et al. 2021, arXiv:2104.09864).
 
-Shapes in comments: T positions, K width of a head.
+Shapes in comments: B sequences, T positions, K width of a head.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ BASE = 10_000.0
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """Tables for T positions: `cos` (T, K), and `sin` (T, K) with the first half negated; fp32."""
+    """Tables for T positions: `cos`, and `sin` with the first half negated; fp32.
+
+    Each is (T, K), or (B, 1, T, K) where rows have positions of their own.
+    """
 
     cos: Tensor
     sin: Tensor
@@ -45,9 +48,16 @@ class RotaryEmbedding(nn.Module):
         positions = torch.arange(
             start, start + length, device=self.inv_freq.device, dtype=torch.float32
         )
-        angles = torch.outer(positions, self.inv_freq.float())  # (T, K / 2)
+        return self._tables(positions)
+
+    def at(self, places: Tensor) -> Rotation:
+        """Return the tables of each row's own positions, (B, T)."""
+        return self._tables(places[:, None].float())
+
+    def _tables(self, positions: Tensor) -> Rotation:
+        angles = positions[..., None] * self.inv_freq.float()  # (..., T, K / 2)
         cos, sin = angles.cos(), angles.sin()
-        return Rotation(torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1))  # each (T, K)
+        return Rotation(torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1))  # each (..., T, K)
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:

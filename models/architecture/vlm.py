@@ -7,7 +7,7 @@ feature width, D width, V vocabulary, N chosen positions.
 import torch
 from torch import Tensor, nn
 
-from models.architecture.attention import KeyValueCache
+from models.architecture.attention import KeyValueCache, Layout
 from models.architecture.lm import Decoder
 
 
@@ -35,13 +35,14 @@ class VisionLanguageModel(nn.Module):
         """Return an empty cache for `forward`."""
         return KeyValueCache(len(self.decoder.layers))
 
-    def forward(
+    def forward(  # noqa: PLR0913  (all that decoders are asked, most of it optional)
         self,
         ids: Tensor,
         features: Tensor | None = None,
         documents: Tensor | None = None,
         cache: KeyValueCache | None = None,
         chosen: Tensor | None = None,
+        layout: Layout | None = None,
         *,
         idle: bool = False,
     ) -> Tensor:
@@ -56,6 +57,7 @@ class VisionLanguageModel(nn.Module):
             cache: keys and values of the positions before; extended by this call.
             chosen: positions to score, as indices into the B T flattened ones, (N,), int64; None
                 for all.
+            layout: where positions stand and what they see, in the place of `documents`.
             idle: whether the parts that see images take part without one: their gradients are
                 zero, not absent. Where weights are cut over processes, all need the same.
 
@@ -67,7 +69,7 @@ class VisionLanguageModel(nn.Module):
             embedded = self._with_images(embedded, ids, features)
         elif idle:
             embedded = embedded + self._nothing()
-        hidden = self.decoder(embedded, documents, cache)  # (B, T, D)
+        hidden = self.decoder(embedded, documents, cache, layout)  # (B, T, D)
         if chosen is not None:
             hidden = hidden.flatten(0, 1).index_select(0, chosen)  # (N, D)
         return self.decoder.logits(hidden)

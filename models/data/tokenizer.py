@@ -48,6 +48,8 @@ def load_tokenizer(collection_folder: Path) -> Tokenizer:
                 where=str(path),
                 mend=f"give {', '.join(SPECIAL_TOKENS)} the ids from 0 on",
             )
+    tokenizer.no_truncation()  # files may ask for either, and each would change texts in silence
+    tokenizer.no_padding()
     return tokenizer
 
 

@@ -1,6 +1,7 @@
 """The stage `evaluate`: ask a trained model one suite of benchmarks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -10,30 +11,44 @@ from models.data.images import open_images
 from models.data.tokenizer import load_tokenizer
 from models.evaluation.answers import count_problems, write_answers
 from models.evaluation.index_file import load_benchmarks
+from models.evaluation.kept import Kept
 from models.evaluation.meter import Meter
 from models.evaluation.outcome import Outcome, suite_measures
 from models.evaluation.prompts import PROMPT_VERSION
-from models.evaluation.respondent import Respondent
+from models.evaluation.respondent import ALONE, Respondent
+from models.evaluation.text_model import TextModel
 from models.evaluation.vision import Examiner, run_vision_suite
 from models.training.checkpoint import load_trained
 from models.training.features import open_features
+from models.training.ranks import Ranks, joined
 from models.training.weights import weights_folders
 from orchestrator.errors import ConfigError
 from orchestrator.spec.run import Evaluate
 from orchestrator.spec.suite import Images, SuiteKind
+from orchestrator.store.asked import Asked, AskedBenchmark, write_asked
 from orchestrator.store.stage import StageContext, StageResult
 
 ANSWERS = "answers.parquet"
 """Name of the file of single answers, among the run's artifacts."""
+QUESTIONS = "questions.json"
+"""Name of the list of questions that were asked, among the run's artifacts."""
+FINISHED = "finished"
+"""Name of the folder of outcomes while some benchmarks are not asked yet, among the artifacts."""
 
 Load = Callable[[], VisionLanguageModel]
 """Gives a model, in evaluation mode."""
 
 
-def evaluate(context: StageContext) -> StageResult:
+def evaluate(context: StageContext, *, batch_positions: int | None = None) -> StageResult:
     """Ask a trained model one suite of benchmarks; keep each answer, return the scores.
 
-    An evaluation has no checkpoint: when stopped, it starts anew and finds the same.
+    When stopped, it goes on with the first benchmark that was not finished, and finds the same.
+    Several processes share the work, and all return the same; the first one writes.
+
+    Args:
+        context: the run.
+        batch_positions: positions of one batch, which bound memory and never the answers; None
+            for what suits the device.
 
     Raises:
         ConfigError: if the suite does not fit the model, or names what does not exist.
@@ -42,9 +57,28 @@ def evaluate(context: StageContext) -> StageResult:
     """
     config = context.config
     assert isinstance(config, Evaluate), "the worker gives each stage its own config"
-    outcomes = ask(context, config, Meter(context), lambda: _trained(context, config))
+    with joined(context.world, context.execution) as ranks:
+        kept = Kept(
+            context.folder.artifacts / FINISHED,
+            config.suite.benchmarks,
+            ranks=ranks,
+            holding=context.holding,
+        )
+        asking = Asking(
+            context=context,
+            config=config,
+            meter=Meter(context),
+            load=lambda: _trained(context, config),
+            ranks=ranks,
+            kept=kept,
+            batch_positions=batch_positions,
+        )
+        outcomes = ask(asking)
     answers = [answer for outcome in outcomes for answer in outcome.answers]
-    write_answers(context.folder.artifacts / ANSWERS, answers)
+    if context.world.is_first:
+        write_asked(context.folder.artifacts / QUESTIONS, _asked(outcomes))
+        write_answers(context.folder.artifacts / ANSWERS, answers)
+        kept.clear()
     return StageResult(
         measures=suite_measures(config.suite.name, outcomes),
         counts={
@@ -55,23 +89,47 @@ def evaluate(context: StageContext) -> StageResult:
     )
 
 
-def ask(context: StageContext, config: Evaluate, meter: Meter, load: Load) -> list[Outcome]:
-    """Ask a model the benchmarks of a suite.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """A model that is to be asked, and by whom."""
 
-    Args:
-        context: gives folders of data and of the tower's run.
-        config: what is asked, and of what kind of model.
-        meter: says how far it is.
-        load: gives the model, in evaluation mode; called once nothing else can be wrong.
+    context: StageContext
+    """Gives folders of data and of the tower's run."""
+    config: Evaluate
+    """What is asked, and of what kind of model."""
+    meter: Meter
+    """Says how far it is."""
+    load: Load
+    """Gives the model, in evaluation mode; called once nothing else can be wrong."""
+    ranks: Ranks = ALONE
+    """The processes that share the work; all ask the same."""
+    kept: Kept | None = None
+    """Keeps the outcomes of finished benchmarks; None if nothing is kept."""
+    batch_positions: int | None = None
+    """Positions of one batch; None for what suits the device."""
+
+
+def ask(asking: Asking) -> list[Outcome]:
+    """Ask a model the benchmarks of a suite.
 
     Raises:
         ConfigError: if the suite does not fit the model, or names what does not exist.
         DataError: if benchmarks, images or the tokenizer are missing or damaged.
         StoppedError: if it was asked to stop.
     """
-    if config.suite.kind is SuiteKind.TEXT:
-        return _text(context, config, meter, load)
-    return _vision(context, config, meter, load)
+    return _text(asking) if asking.config.suite.kind is SuiteKind.TEXT else _vision(asking)
+
+
+def _asked(outcomes: Sequence[Outcome]) -> Asked:
+    return Asked(
+        prompt_version=PROMPT_VERSION,
+        benchmarks=tuple(
+            AskedBenchmark.of(
+                outcome.benchmark, [one.question_id for one in outcome.answers], outcome.versions
+            )
+            for outcome in outcomes
+        ),
+    )
 
 
 def _trained(context: StageContext, config: Evaluate) -> VisionLanguageModel:
@@ -80,16 +138,18 @@ def _trained(context: StageContext, config: Evaluate) -> VisionLanguageModel:
     return load_trained(folder, config.model, config.vision, published)
 
 
-def _text(context: StageContext, config: Evaluate, meter: Meter, load: Load) -> list[Outcome]:
-    from models.evaluation.text import run_text_suite  # lm-eval takes seconds to import
+def _text(asking: Asking) -> list[Outcome]:
+    from models.evaluation.text import TextExaminer, run_text_suite  # lm-eval imports for seconds
 
-    folder = context.data(config.suite.data)
-    tokenizer = _tokenizer(folder, config)
-    respondent = _respondent(context, config, meter, load())
-    return run_text_suite(respondent, tokenizer, folder, config.suite, meter)
+    folder = asking.context.data(asking.config.suite.data)
+    tokenizer = _tokenizer(folder, asking.config)
+    model = TextModel(_respondent(asking), tokenizer)
+    examiner = TextExaminer(model, folder, asking.config.suite, asking.meter)
+    return run_text_suite(examiner, asking.kept)
 
 
-def _vision(context: StageContext, config: Evaluate, meter: Meter, load: Load) -> list[Outcome]:
+def _vision(asking: Asking) -> list[Outcome]:
+    config = asking.config
     shows_images = config.suite.images is not Images.BLIND
     if shows_images and config.vision is None:
         raise ConfigError(
@@ -97,31 +157,34 @@ def _vision(context: StageContext, config: Evaluate, meter: Meter, load: Load) -
             where="suite.images",
             mend=f"ask it {Images.BLIND.value}, or evaluate a model with vision",
         )
-    folder = context.data(config.suite.data)
+    folder = asking.context.data(config.suite.data)
+    benchmarks = load_benchmarks(folder, config.suite.benchmarks)
+    tokenizer = _tokenizer(folder, config)
     examiner = Examiner(
-        respondent=_respondent(context, config, meter, load()),
-        tokenizer=_tokenizer(folder, config),
         images=open_images(folder) if shows_images else None,
+        respondent=_respondent(asking),
+        tokenizer=tokenizer,
         suite=config.suite,
         seed=config.seed,
-        meter=meter,
+        meter=asking.meter,
     )
-    return run_vision_suite(examiner, load_benchmarks(folder, config.suite.benchmarks))
+    return run_vision_suite(examiner, benchmarks, asking.kept)
 
 
-def _respondent(
-    context: StageContext, config: Evaluate, meter: Meter, model: VisionLanguageModel
-) -> Respondent:
+def _respondent(asking: Asking) -> Respondent:
+    context, config = asking.context, asking.config
     suite, vision, features = config.suite, config.vision, None
     if vision and suite.kind is SuiteKind.VISION and suite.images is not Images.BLIND:
         features = open_features(context, suite.data, vision, config.tower)
     return Respondent(
-        model=model.to(context.execution.device.value),
+        model=asking.load().to(context.execution.device.value),
         seq_len=config.model.seq_len,
         image_tokens=vision.image_tokens if vision else 0,
         features=features,
         execution=context.execution,
-        tick=meter.tick,
+        tick=asking.meter.tick,
+        batch_positions=asking.batch_positions,
+        ranks=asking.ranks,
     )
 
 

@@ -1,6 +1,5 @@
 """Reads benchmarks in their published formats: `benchmarks.json` and one index file for each."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from models.evaluation.ai2d import Ai2d
 from models.evaluation.boxes import RefCoco
 from models.evaluation.family import Family
 from models.evaluation.gqa import Gqa
+from models.evaluation.json_text import parse_json
 from models.evaluation.ocid_ref import OcidRef
 from models.evaluation.pope import Pope
 from models.evaluation.problem import Problem
@@ -137,9 +137,8 @@ def _wording(entry: Row) -> Wording:
 
 def _read_object(path: Path) -> Mapping[str, object]:
     try:
-        value: object = json.loads(
-            path.read_text(encoding="utf-8"), object_pairs_hook=lambda pairs: _once(pairs, path)
-        )
+        content = path.read_text(encoding="utf-8")
+        value = parse_json(content, lambda pairs: _once(pairs, path))
     except (OSError, ValueError) as error:
         raise DataError(
             f"the file cannot be read ({error})", str(path), "fetch or make the data again"

@@ -4,12 +4,14 @@ Shapes in comments: B sequences, T positions, N scored positions, V vocabulary.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from models.evaluation.dealing import dealt
+from models.evaluation.packing import Pack, Path, layout, packs
 from models.evaluation.respondent import Respondent, Tokens
 
 
@@ -35,29 +37,22 @@ class Likelihood:
     """Whether each scored token is the likeliest in its place."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A sequence that goes through the model, and the continuations that are read off it."""
-
-    tokens: Tokens
-    image: int | None
-    readers: list[int]
-
-
 def loglikelihoods(
     respondent: Respondent, continuations: Sequence[Continuation]
 ) -> list[Likelihood]:
     """Score continuations, in the order given.
 
-    A continuation whose input is the beginning of another's costs nothing: both are read off one
-    sequence, which causal attention makes exact.
+    What continuations begin with alike goes through the model once.
     """
-    found: dict[int, Likelihood] = {}
-    rows = _rows(continuations)
+    packed = packs([(asked.tokens[:-1], asked.image) for asked in continuations])
+    grouped = batches([len(pack.tokens) for pack in packed], respondent.read_positions)
     with respondent.answering():
-        for batch in batches([len(row.tokens) for row in rows], respondent.batch_positions):
-            respondent.tick()
-            found.update(_score(respondent, [rows[i] for i in batch], continuations))
+        parts = dealt(
+            respondent.ranks,
+            grouped,
+            lambda batch: _score(respondent, [packed[i] for i in batch], continuations),
+        )
+    found = {number: one for part in parts for number, one in part.items()}
     return [found[i] for i in range(len(continuations))]
 
 
@@ -76,45 +71,28 @@ def batches(lengths: Sequence[int], positions: int) -> list[list[int]]:
     return grouped
 
 
-def _rows(continuations: Sequence[Continuation]) -> list[_Row]:
-    """Return the inputs that are no beginning of another, each with its readers.
-
-    In sorted order, all extensions of a sequence stand directly behind it.
-    """
-
-    def key(i: int) -> tuple[int, Tokens]:
-        image = continuations[i].image
-        return (-1 if image is None else image, continuations[i].tokens[:-1])
-
-    rows: list[_Row] = []
-    for i in sorted(range(len(continuations)), key=key, reverse=True):
-        image, tokens = continuations[i].image, continuations[i].tokens[:-1]
-        last = rows[-1] if rows else None
-        if last and last.image == image and last.tokens[: len(tokens)] == tokens:
-            last.readers.append(i)
-        else:
-            rows.append(_Row(tokens, image, [i]))
-    return rows
-
-
 def _score(
-    respondent: Respondent, rows: list[_Row], continuations: Sequence[Continuation]
+    respondent: Respondent, packed: list[Pack], continuations: Sequence[Continuation]
 ) -> dict[int, Likelihood]:
     """Run one batch and read every continuation off it."""
-    batch = respondent.batch([(row.tokens, row.image) for row in rows])
+    respondent.tick()
+    batch = replace(
+        respondent.batch([(tuple(pack.tokens), pack.image) for pack in packed]),
+        layout=layout(packed, respondent.execution.device.value),
+    )
     T = batch.ids.shape[1]
-    places: list[int] = []  # of the predictions of scored tokens, counted over B and T
+    places: list[Path] = []  # of the predictions of scored tokens, counted over B and T
     targets: list[int] = []
     readers: list[int] = []
     sizes: list[int] = []
-    for b, row in enumerate(rows):
-        for reader in row.readers:
+    for b, pack in enumerate(packed):
+        for reader, path in pack.paths.items():
             asked = continuations[reader]
             readers.append(reader)
             sizes.append(len(asked.tokens) - asked.start)
-            places.extend(range(b * T + asked.start - 1, b * T + len(asked.tokens) - 1))
+            places.append(b * T + path[asked.start - 1 :])
             targets.extend(asked.tokens[asked.start :])
-    unique, inverse = np.unique(np.array(places), return_inverse=True)
+    unique, inverse = np.unique(np.concatenate(places), return_inverse=True)
     chosen = torch.from_numpy(unique).to(batch.ids.device)  # (N,)
     logits = respondent.logits(batch, chosen)  # (N, V)
     nats, greedy = _read(logits, torch.from_numpy(inverse), torch.tensor(targets))

@@ -17,14 +17,20 @@ class Meter:
         """Set how many steps there will be each time."""
         self._steps = self._rounds * steps
 
+    def resume(self, steps: int, questions: int) -> None:
+        """Count what an earlier attempt did, whose reports up to there are kept."""
+        if steps:
+            self._step, self._questions = steps, questions
+            self._context.resumed(steps)
+
     def tick(self) -> None:
         """Leave here if asked to.
 
         Raises:
-            StoppedError: nothing is kept of an evaluation; the next attempt asks all again.
+            StoppedError: of the benchmark that is being asked nothing is kept.
         """
         if self._context.stop_requested():
-            raise StoppedError("asked to stop; the evaluation starts anew next time")
+            raise StoppedError("asked to stop; the benchmark starts anew next time")
 
     def advance(self, questions: int) -> None:
         """Report one more step, of so many questions."""

@@ -22,6 +22,8 @@ class Outcome:
     """Further metrics."""
     answers: tuple[Answer, ...]
     """One for each question, in the order of the index."""
+    versions: tuple[str, ...] = ()
+    """Of the harness and its tasks, such as `arc_easy 1.0`; none if there is no harness."""
 
 
 def suite_measures(suite: str, outcomes: Sequence[Outcome]) -> tuple[Measure, ...]:

@@ -12,17 +12,27 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from models.architecture.attention import KeyValueCache
+from models.architecture.attention import KeyValueCache, Layout
 from models.architecture.vlm import VisionLanguageModel
 from models.data.tokenizer import PADDING
 from models.training.features import Features
+from models.training.ranks import Ranks
 from orchestrator.spec.execution import Device, Execution, Precision
+from orchestrator.store.world import World
 
 Tokens = tuple[int, ...]
 """Token ids; an image is `image_tokens` of IMAGE in a row."""
 
-BATCH_POSITIONS = 8192
-"""Positions of one batch; bounds memory, and never the answers."""
+ALONE = Ranks(World())
+"""One process asks everything."""
+
+CACHED_POSITIONS = 8192
+"""Positions of one batch that is written on, which bounds the memory for its cache, and of one that
+is read by a GPU."""
+
+CPU_POSITIONS = 1024
+"""Positions that each thread of a CPU reads at once: up to here its cache holds them, and beyond
+both that and padding cost (a decoder of width 256 took 1.8 times as long at 8192)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +51,23 @@ class Respondent:
     """Device and precision."""
     tick: Callable[[], None] = lambda: None
     """Called before each batch; raises `StoppedError` when asked to stop."""
-    batch_positions: int = BATCH_POSITIONS
-    """Positions of one batch. At least 1."""
+    batch_positions: int | None = None
+    """Positions of one batch, which bound memory and never the answers; at least 1. None: what
+    suits the device."""
+    ranks: Ranks = ALONE
+    """The processes that ask together, each with a respondent of its own; batches are dealt."""
+
+    @property
+    def read_positions(self) -> int:
+        """Return the positions of a batch that goes through the model once."""
+        if self.batch_positions is not None or self.execution.device is Device.CUDA:
+            return self.written_positions
+        return CPU_POSITIONS * self.execution.threads
+
+    @property
+    def written_positions(self) -> int:
+        """Return the positions of a batch that the model writes on, step by step."""
+        return CACHED_POSITIONS if self.batch_positions is None else self.batch_positions
 
     @contextmanager
     def answering(self) -> Generator[None]:
@@ -70,7 +95,9 @@ class Respondent:
 
     def logits(self, batch: "Batch", chosen: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """Score the next token at `chosen` positions, counted over B and T: (N,) -> (N, V) fp32."""
-        return self.model(batch.ids, features=batch.features, cache=cache, chosen=chosen)
+        return self.model(
+            batch.ids, features=batch.features, cache=cache, chosen=chosen, layout=batch.layout
+        )
 
     def _features(self, images: npt.NDArray[np.int64], device: str) -> Tensor | None:
         if not len(images):
@@ -87,3 +114,5 @@ class Batch:
     """(B, T), int64."""
     features: Tensor | None
     """(M, P, F) in row-major order; None without images."""
+    layout: Layout | None = None
+    """Where its positions stand; None for one behind the other."""

@@ -1,11 +1,11 @@
 """Reads the text tasks that lie with the data: `<name>.yaml` and the documents it names."""
 
-import json
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 
+from models.evaluation.json_text import parse_json
 from orchestrator.errors import DataError
 
 Document = dict[str, Any]
@@ -31,7 +31,7 @@ def read_task(path: Path) -> tuple[dict[str, Any], Documents]:
     """
     try:
         config: object = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: no UTF-8
         raise DataError(
             f"the task cannot be read ({error})", str(path), "write a task of lm-eval in plain YAML"
         ) from error
@@ -48,8 +48,8 @@ def read_task(path: Path) -> tuple[dict[str, Any], Documents]:
 
 def _documents(path: Path) -> Documents:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines if line.strip()]
+        lines = path.read_text(encoding="utf-8").split("\n")  # texts may hold U+2028 and its like
+        rows = [parse_json(line) for line in lines if line.strip()]
         if not rows or not all(isinstance(row, dict) for row in rows):
             raise ValueError("there must be one object on each line, and at least one")
     except (OSError, ValueError) as error:
@@ -58,4 +58,25 @@ def _documents(path: Path) -> Documents:
             where=str(path),
             mend="write one JSON object per line, all with the same keys",
         ) from error
-    return Documents(rows)
+    documents = Documents(cast(list[Document], rows))
+    _check_alike(documents, path)
+    return documents
+
+
+def _check_alike(documents: Documents, path: Path) -> None:
+    """Refuse documents that lack a key of the first, or that have the `question_id` of another."""
+    seen: set[str] = set()
+    for number, document in enumerate(documents, start=1):
+        lacking = documents[0].keys() - document.keys()
+        if lacking:
+            raise DataError(
+                f"document {number} lacks {', '.join(sorted(lacking))}",
+                str(path),
+                "give all documents the same keys",
+            )
+        name = str(document.get("question_id", number))
+        if name in seen:
+            raise DataError(
+                f"the question_id {name!r} is there twice", str(path), "keep one of them"
+            )
+        seen.add(name)

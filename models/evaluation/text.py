@@ -8,9 +8,11 @@ network, no cache folder, no scan of the harness's own tasks. Other names are th
 # pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
+from importlib import metadata
 from itertools import compress
 from pathlib import Path
 from typing import Any, cast
@@ -22,17 +24,16 @@ from lm_eval.api.model import LM
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.config.task import TaskConfig
 from lm_eval.tasks import TaskManager
-from tokenizers import Tokenizer
 
 from models.evaluation.answers import Answer
+from models.evaluation.kept import Kept, ask_in_turn
 from models.evaluation.meter import Meter
 from models.evaluation.outcome import Outcome
 from models.evaluation.problem import Problem
-from models.evaluation.respondent import Respondent
 from models.evaluation.scores import Score
 from models.evaluation.subset import subset
 from models.evaluation.task_file import Document, Documents, read_task
-from models.evaluation.text_model import TextModel, cut_at
+from models.evaluation.text_model import EmptyError, TextModel, Written, cut_at
 from models.evaluation.text_outcome import TaskScores, join_tasks
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.spec.suite import SuiteConfig
@@ -46,29 +47,40 @@ Options = Mapping[str, Any]
 """How a task wants text to be generated; the keys are the harness's."""
 
 
-def run_text_suite(
-    respondent: Respondent, tokenizer: Tokenizer, folder: Path, suite: SuiteConfig, meter: Meter
-) -> list[Outcome]:
-    """Ask every benchmark of a text suite.
+@dataclass(frozen=True, slots=True)
+class TextExaminer:
+    """Who asks: the model, its words and the tasks."""
 
-    Args:
-        respondent: the model.
-        tokenizer: its tokenizer.
-        folder: the benchmarks' folder; local tasks lie in its `tasks`.
-        suite: names of local tasks, or of the harness's tasks, groups and tags.
-        meter: told of each benchmark.
+    model: TextModel
+    """The model with its tokenizer."""
+    folder: Path
+    """The benchmarks' folder; local tasks lie in its `tasks`."""
+    suite: SuiteConfig
+    """Names of local tasks, or of the harness's tasks, groups and tags."""
+    meter: Meter
+    """Told of each benchmark."""
+
+
+def run_text_suite(examiner: TextExaminer, kept: Kept | None = None) -> list[Outcome]:
+    """Ask every benchmark of a text suite, but those whose outcomes are kept.
+
+    Where several processes ask, the harness does the same in each of them, and the model's
+    batches are dealt.
 
     Raises:
         ConfigError: if a task is unknown or asks for sampling.
         DataError: if a task or its documents cannot be read.
     """
-    meter.expect(len(suite.benchmarks))
-    lm = HarnessModel(TextModel(respondent, tokenizer))
-    outcomes: list[Outcome] = []
-    for name in suite.benchmarks:
-        outcomes.append(_ask(lm, name, load_tasks(folder / "tasks", name), suite.limit))
-        meter.advance(len(outcomes[-1].answers))
-    return outcomes
+    suite, meter = examiner.suite, examiner.meter
+    lm = HarnessModel(examiner.model)
+
+    def ask(number: int) -> Outcome:
+        name = suite.benchmarks[number]
+        outcome = _ask(lm, name, load_tasks(examiner.folder / "tasks", name), suite.limit)
+        meter.advance(len(outcome.answers))
+        return outcome
+
+    return ask_in_turn(meter, [1] * len(suite.benchmarks), ask, kept)
 
 
 def _ask(
@@ -86,7 +98,15 @@ def _ask(
             bootstrap_iters=0,  # the standard errors are ours
         ),
     )
-    return join_tasks(name, [_scores(name, one, results, lm.truncated) for one in asked])
+    outcome = join_tasks(name, [_scores(name, one, results, lm.problems) for one in asked])
+    return replace(outcome, versions=_versions(results, asked))
+
+
+def _versions(results: Mapping[str, Any], asked: Sequence["_Asked"]) -> tuple[str, ...]:
+    """Return the harness's version and, as far as they have one, the tasks'."""
+    known: Mapping[str, object] = results["versions"]
+    tasks = [f"{one.name} {known[one.name]}" for one in asked if known.get(one.name) is not None]
+    return (f"lm-eval {metadata.version('lm-eval')}", *tasks)
 
 
 class HarnessModel(LM):
@@ -95,13 +115,26 @@ class HarnessModel(LM):
     def __init__(self, model: TextModel) -> None:
         super().__init__()
         self._model = model
-        self.truncated: set[tuple[str | None, int | None]] = set()
-        """Task and document number of every request that lost context."""
+        self.problems: dict[tuple[str | None, int | None], set[Problem]] = defaultdict(set)
+        """What was wrong, by task and by the document's number among those that are asked."""
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
-        """Score each (context, continuation): nats, and whether it is the greedy choice."""
-        read = self._model.read([cast(tuple[str, str], request.args) for request in requests])
-        self._note(requests, [one.is_truncated for one in read])
+        """Score each (context, continuation): nats, and whether it is the greedy choice.
+
+        Raises:
+            DataError: if a choice is empty: it would be certain whatever the model.
+        """
+        try:
+            read = self._model.read([cast(tuple[str, str], request.args) for request in requests])
+        except EmptyError as error:
+            empty = requests[error.number]
+            document = str(cast(object, empty.doc))
+            raise DataError(
+                f"a choice of this document is empty: {document[:200]}",
+                where=str(empty.task_name),
+                mend="give each choice a text of its own, or leave the document out",
+            ) from error
+        self._note(requests, [one.is_truncated for one in read], Problem.TRUNCATED_CONTEXT)
         return [(one.nats, one.is_greedy) for one in read]
 
     def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
@@ -115,20 +148,26 @@ class HarnessModel(LM):
         Raises:
             ConfigError: if a task asks for sampling.
         """
+        written: dict[int, Written] = {}
         asked = [cast(tuple[str, Options], request.args) for request in requests]
-        rooms = [
-            _room(options, request) for (_, options), request in zip(asked, requests, strict=True)
+        for marks in dict.fromkeys(_marks(options) for _, options in asked):
+            alike = [n for n, (_, options) in enumerate(asked) if _marks(options) == marks]
+            rooms = [_room(asked[n][1], requests[n]) for n in alike]
+            new = self._model.write([asked[n][0] for n in alike], rooms, marks)
+            written.update(zip(alike, new, strict=True))
+        texts = [cut_at(written[n].text, _marks(options)) for n, (_, options) in enumerate(asked)]
+        lost = [written[n].is_truncated for n in range(len(asked))]
+        self._note(requests, lost, Problem.TRUNCATED_CONTEXT)
+        self._note(requests, [not text.strip() for text in texts], Problem.EMPTY_ANSWER)
+        is_open = [
+            text == written[n].text and not written[n].is_finished for n, text in enumerate(texts)
         ]
-        written = self._model.write([context for context, _ in asked], rooms)
-        self._note(requests, [one.is_truncated for one in written])
-        return [
-            cut_at(one.text, _marks(options))
-            for one, (_, options) in zip(written, asked, strict=True)
-        ]
+        self._note(requests, is_open, Problem.UNFINISHED_ANSWER)
+        return texts
 
-    def _note(self, requests: list[Instance], truncated: list[bool]) -> None:
-        for request in compress(requests, truncated):
-            self.truncated.add((request.task_name, request.doc_id))
+    def _note(self, requests: list[Instance], has: list[bool], problem: Problem) -> None:
+        for request in compress(requests, has):
+            self.problems[request.task_name, request.doc_id].add(problem)
 
 
 class LocalTask(ConfigurableTask):
@@ -154,9 +193,11 @@ class _Asked:
 
     @classmethod
     def of(cls, task: ConfigurableTask, limit: int | None) -> "_Asked":
-        """Choose the documents: by their `question_id` if they have one, else by their number."""
+        """Choose the documents: by their `question_id` if each has its own, else by number."""
         rows = cast(Sequence[Document], task.eval_docs)
         ids = [str(row.get("question_id", number)) for number, row in enumerate(rows)]
+        if len(set(ids)) < len(ids):
+            ids = [str(number) for number in range(len(ids))]
         documents = subset(ids, limit)
         return cls(task, documents, [ids[number] for number in documents])
 
@@ -212,7 +253,11 @@ def _local_task(path: Path, name: str) -> LocalTask:
         )
     split = config.get("test_split") or config.get("validation_split") or "test"
     text = config.get("doc_to_text")
-    ours = {"task": name, "test_split": split, "doc_to_text": _compiled(text) or text}
+    is_key = (
+        isinstance(text, str) and text in documents.features
+    )  # then the harness takes the document's own text
+    compiled = None if is_key else _compiled(text)
+    ours = {"task": name, "test_split": split, "doc_to_text": compiled or text}
     return LocalTask({**config, **ours}, documents)
 
 
@@ -231,7 +276,7 @@ def _scores(
     benchmark: str,
     asked: _Asked,
     results: Mapping[str, Any],
-    truncated: set[tuple[str | None, int | None]],
+    problems: Mapping[tuple[str | None, int | None], set[Problem]],
 ) -> TaskScores:
     task, n = asked.task, len(asked.documents)
     samples = cast(list[dict[str, Any]], results["samples"][asked.name])
@@ -252,7 +297,6 @@ def _scores(
     answers: list[Answer] = []
     for number, sample in enumerate(s for s in samples if s["filter"] == first):
         found = _found(task, sample)
-        lost = (asked.name, number) in truncated
         answers.append(
             Answer(
                 benchmark=benchmark,
@@ -261,7 +305,7 @@ def _scores(
                 score=leading[number],
                 baseline=found.baseline if means else None,
                 loglikelihood=found.nats,
-                problems=(Problem.TRUNCATED_CONTEXT,) if lost else (),
+                problems=tuple(sorted(problems.get((asked.name, number), ()))),
             )
         )
     return TaskScores(means=means, others=tuple(others), answers=tuple(answers))
@@ -318,6 +362,6 @@ def _room(options: Options, request: Instance) -> int:
     return int(options.get("max_gen_toks", MAX_NEW_TOKENS))
 
 
-def _marks(options: Options) -> list[str]:
+def _marks(options: Options) -> tuple[str, ...]:
     until: str | list[str] | None = options.get("until")
-    return [until] if isinstance(until, str) else until or []
+    return (until,) if isinstance(until, str) else tuple(until or ())

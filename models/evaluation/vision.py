@@ -14,6 +14,7 @@ from models.evaluation.answers import Answer
 from models.evaluation.family import Average, Family
 from models.evaluation.generation import Prompt, generate
 from models.evaluation.index_file import Benchmark
+from models.evaluation.kept import Kept, ask_in_turn
 from models.evaluation.likelihood import Continuation, loglikelihoods
 from models.evaluation.meter import Meter
 from models.evaluation.outcome import Outcome
@@ -84,16 +85,22 @@ class _Given:
     problems: tuple[Problem, ...]
 
 
-def run_vision_suite(examiner: Examiner, benchmarks: Sequence[Benchmark]) -> list[Outcome]:
-    """Ask every benchmark of a suite.
+def run_vision_suite(
+    examiner: Examiner, benchmarks: Sequence[Benchmark], kept: Kept | None = None
+) -> list[Outcome]:
+    """Ask every benchmark of a suite, but those whose outcomes are kept.
 
     Raises:
         ConfigError: if an image and an answer do not fit into the model's sequence.
         DataError: if a single image is to be permuted.
     """
     chosen = [_chosen(benchmark, examiner.suite.limit) for benchmark in benchmarks]
-    examiner.meter.expect(sum(len(_chunks(numbers)) for numbers in chosen))
-    return [_ask(examiner, *pair) for pair in zip(benchmarks, chosen, strict=True)]
+    steps = [len(_chunks(numbers)) for numbers in chosen]
+
+    def ask(number: int) -> Outcome:
+        return _ask(examiner, benchmarks[number], chosen[number])
+
+    return ask_in_turn(examiner.meter, steps, ask, kept)
 
 
 def _chosen(benchmark: Benchmark, limit: int | None) -> list[int]:

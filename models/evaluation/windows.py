@@ -11,9 +11,12 @@ def windows(tokens: Tokens, start: int, seq_len: int) -> list[Continuation]:
 
     Scored tokens that fit are kept together, and their context loses its beginning. Longer ones
     are cut as in lm-eval's rolling likelihood: each window but the last scores `seq_len` tokens
-    after one of context; the last has the whole context that there is room for.
+    after one of context; the last has the whole context that there is room for. Where nothing is
+    scored, there is no window.
     """
     end = len(tokens)
+    if start >= end:
+        return []
     if end - start <= seq_len:
         return [_window(tokens, start, end, seq_len)]
     cuts = [*range(start, end, seq_len), end]

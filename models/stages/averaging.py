@@ -109,12 +109,15 @@ class _Judge:
         Raises:
             ConfigError: if there is none.
         """
-        from models.evaluation.evaluate import ask  # uniform soups need not wait for it
+        from models.evaluation.evaluate import Asking, ask  # uniform soups need not wait for it
 
         model = self._members.model
         weights = self._members.total(members).mean()
         checkpoint.load_weights(model, weights, where=str(self._context.folder.path))
-        outcomes = ask(self._context, self._asked, self._meter, lambda: model)
+        asking = Asking(
+            context=self._context, config=self._asked, meter=self._meter, load=lambda: model
+        )
+        outcomes = ask(asking)
         score, _ = suite_scores([outcome.headline for outcome in outcomes])
         if score.value is None:
             raise ConfigError(

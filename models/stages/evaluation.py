@@ -8,12 +8,10 @@ from orchestrator.store.stage import StageContext, StageResult
 
 
 def evaluate(context: StageContext) -> StageResult:
-    """Ask a trained model the benchmarks of one suite."""
+    """Ask a trained model the benchmarks of one suite; several processes share the work."""
     from models.evaluation.evaluate import evaluate as ask  # lm_eval takes seconds to import
 
     config_of(context, Evaluate)
-    if not context.world.is_first:
-        return StageResult(measures=(), counts={})  # one process does all of it
     prepare(context)
     return ask(context)
 

@@ -90,7 +90,7 @@ def open_features(
     if stored.exists():
         return StoredFeatures(stored, vision, len(open_images(context.data(source))))
     pixels = PixelFeatures(open_images(context.data(source)), vision)
-    return Memo(TowerFeatures(pixels, load_tower(folder, vision)))
+    return Memo(OneByOne(TowerFeatures(pixels, load_tower(folder, vision))))
 
 
 def stored_file(folder: RunFolder, source: DataSource) -> Path:
@@ -215,6 +215,21 @@ class TowerFeatures:
     def __call__(self, indices: NDArray[np.int64]) -> Tensor:
         """Run the tower: (M,) -> (M, P, F)."""
         return self._tower(self._pixels(indices))
+
+
+class OneByOne:
+    """Computes each image alone: to its last bit, it does not depend on what is asked with it.
+
+    What a memo still has to compute follows from what was asked before, which differs between a run
+    and its resumption, and between one process and several.
+    """
+
+    def __init__(self, compute: Features) -> None:
+        self._compute = compute
+
+    def __call__(self, indices: NDArray[np.int64]) -> Tensor:
+        """Return what `compute` does: (M,) -> (M, P, F)."""
+        return torch.cat([self._compute(index) for index in indices[:, None]])
 
 
 class PublishedFeatures:

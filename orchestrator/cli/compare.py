@@ -1,6 +1,7 @@
 """`sweep results compare`: two models on the same questions."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.errors import ConfigError, RecordError
-from orchestrator.spec.run import Stage
+from orchestrator.spec.run import Evaluate, Stage
+from orchestrator.store.asked import differences, read_asked
 from orchestrator.store.layout import RunFolder
 from orchestrator.store.records import is_done, read_run
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from analysis.compare import Gap
 
-ANSWERS = "answers.parquet"
+ANSWERS, QUESTIONS = "answers.parquet", "questions.json"
 
 
 def compare(
@@ -32,7 +34,8 @@ def compare(
     """Compare two models question by question, and say which gaps are noise.
 
     A run is a trained model, all of whose evaluations count, or one evaluation. It may be of any
-    study. Differences are RUN_B's score minus RUN_A's, with 90 % intervals over questions.
+    study. Differences are RUN_B's score minus RUN_A's, with 90 % intervals over questions that
+    both were asked; what they were not asked alike is said on stderr.
 
     Example: sweep results compare 3f2a 91cc
     """
@@ -49,6 +52,9 @@ def compare(
             "RUN_A RUN_B",
             "compare models that were asked the same suite",
         )
+    for suite in suites:
+        for sentence in _differences(found[0][suite], found[1][suite]):
+            typer.echo(f"not alike: {suite}: {sentence}", err=True)
     rng = np.random.default_rng(seed)
     rows = [
         (suite, gap)
@@ -89,6 +95,25 @@ def _asks(folder: RunFolder, model: str) -> bool:
 def _suite(folder: RunFolder) -> str:
     suite = getattr(read_run(folder).config, "suite", None)
     return str(getattr(suite, "name", ""))
+
+
+def _differences(a: RunFolder, b: RunFolder) -> Iterator[str]:
+    """Yield what the two evaluations of a suite did not ask alike."""
+    one, other = (_source(folder) for folder in (a, b))
+    if one != other:
+        yield f"A was asked those of {one}, B those of {other}"
+    lists = [one.artifacts / QUESTIONS for one in (a, b)]
+    for name, path in zip("AB", lists, strict=True):
+        if not path.is_file():
+            yield f"{name} has no {QUESTIONS} (an older version wrote it), so nobody can tell"
+            return
+    yield from differences(*(read_asked(path) for path in lists))
+
+
+def _source(folder: RunFolder) -> str:
+    config = read_run(folder).config
+    assert isinstance(config, Evaluate), "only evaluations are compared"
+    return f"{config.suite.data.name} at version {config.suite.data.version}"
 
 
 def _answers(folder: RunFolder) -> "pd.DataFrame":

@@ -50,5 +50,12 @@ class SuiteConfig:
     def __post_init__(self) -> None:
         if not self.benchmarks:
             raise ConfigError("a suite has no benchmark", "benchmarks", "name at least one")
+        for place, name in enumerate(self.benchmarks):
+            if name in self.benchmarks[:place]:
+                raise ConfigError(
+                    f"the benchmark {name!r} is there twice",
+                    where="benchmarks",
+                    mend="name each benchmark once: its questions would count twice",
+                )
         if self.limit is not None:
             check_at_least("limit", self.limit, 1)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.architecture.attention import GROWTH, KeyValueCache, Layout
 from models.architecture.build import build_model, generator
 from models.architecture.lm import BlockShape, Decoder, build_decoder
 from orchestrator.spec.model import FeedForward, ModelConfig, Norm
@@ -332,3 +333,32 @@ def test_logits_are_fp32_under_bf16() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = model(torch.tensor([[3, 1, 4]]))
     assert logits.dtype == torch.float32
+
+
+def test_joined_caches_of_other_lengths_go_on_as_each_alone() -> None:
+    model = build_model(TINY, None, seed=0).eval()
+    rows = [torch.tensor([[4, 5, 6, 7, 8]]), torch.tensor([[9, 10]])]
+    following = torch.tensor([[11, 12, 13], [14, 15, 16]])
+    alone = [model(torch.cat((row, following[i : i + 1]), 1))[:, -3:] for i, row in enumerate(rows)]
+    caches = [model.new_cache() for _ in rows]
+    for row, cache in zip(rows, caches, strict=True):
+        model(row, cache=cache)
+    joined = KeyValueCache.joined(caches)
+    assert joined.length == 5
+    lengths = torch.tensor([[5], [2]])
+    found: list[Tensor] = []
+    for step in range(3):
+        columns = torch.arange(5 + step + 1)
+        mask = ((columns < lengths) | (columns >= 5))[:, None, None]
+        layout = Layout(places=lengths + step, mask=mask)
+        found.append(model(following[:, step : step + 1], cache=joined, layout=layout))
+    assert torch.allclose(torch.cat(found, 1), torch.cat(alone), atol=1e-5)
+
+
+def test_a_cache_grows_past_its_room() -> None:
+    model = build_model(TINY, None, seed=0).eval()
+    ids = torch.randint(4, 50, (2, 2 * GROWTH + 5))
+    cache = model.new_cache()
+    found = [model(piece, cache=cache) for piece in ids.split(1, 1)]
+    assert cache.length == ids.shape[1]
+    assert torch.allclose(torch.cat(found, 1), model(ids), atol=1e-4)

@@ -40,3 +40,16 @@ def test_special_tokens_with_other_ids_are_refused(world: Path, tmp_path: Path) 
     (tmp_path / "tokenizer.json").write_text(json.dumps(content))
     with pytest.raises(DataError, match=r"<\|padding\|> has id"):
         load_tokenizer(tmp_path)
+
+
+def test_a_file_that_cuts_or_pads_texts_does_neither_here(world: Path, tmp_path: Path) -> None:
+    plain = load_tokenizer(world)
+    cutting = load_tokenizer(world)
+    cutting.enable_truncation(2)
+    cutting.enable_padding(pad_id=PADDING, pad_token="<|padding|>", length=9)
+    (tmp_path / "tokenizer.json").write_text(cutting.to_str())
+    found = load_tokenizer(tmp_path)
+    texts = ["the red circle is at the top", "the"]
+    expected = [one.ids for one in plain.encode_batch(texts)]
+    assert [one.ids for one in found.encode_batch(texts)] == expected
+    assert [found.encode(text).ids for text in texts] == expected

@@ -23,6 +23,7 @@ from orchestrator.spec.source import DataSource
 from orchestrator.spec.suite import Images, SuiteConfig, SuiteKind
 from orchestrator.store.layout import RunFolder
 from orchestrator.store.stage import Progress
+from orchestrator.store.world import World
 
 VISION = VisionConfig(encoder=Encoder.PATCH, image_size=36, patch_size=12, feature_width=432)
 VISION_BENCHMARKS = (
@@ -66,9 +67,13 @@ class Context:
     folder: RunFolder
     root: Path
     execution: Execution = field(default_factory=Execution)
+    world: World = World()  # noqa: RUF009  (frozen)
     reports: list[Progress] = field(default_factory=list)
+    resumed_at: int = 0
     stops_after: int | None = None
     """Questions of whether to stop that are answered no."""
+    ticks: int = 0
+    """Questions of whether to stop: one before each batch."""
 
     def parent(self, run_id: str) -> RunFolder:
         return RunFolder(self.root / "runs" / run_id)
@@ -80,7 +85,7 @@ class Context:
         return self.root / f"{source.collection}-{source.version}" / source.part
 
     def resumed(self, step: int) -> None:
-        raise AssertionError(f"an evaluation has no checkpoint to go on from, {step}")
+        self.resumed_at = step
 
     def report(self, progress: Progress) -> None:
         self.reports.append(progress)
@@ -89,6 +94,7 @@ class Context:
         return nullcontext()
 
     def stop_requested(self) -> bool:
+        self.ticks += 1
         if self.stops_after is None:
             return False
         self.stops_after -= 1

@@ -3,15 +3,18 @@
 import json
 import shutil
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq  # pyright: ignore[reportMissingTypeStubs]  (it ships no types)
 import pytest
 
-from models.evaluation.evaluate import ANSWERS, evaluate
+from models.evaluation.evaluate import ANSWERS, QUESTIONS, evaluate
+from models.evaluation.prompts import PROMPT_VERSION
 from orchestrator.errors import ConfigError
 from orchestrator.spec.suite import Images, SuiteKind
+from orchestrator.store.asked import read_asked
 from orchestrator.store.stage import Measure, StageResult, StoppedError
 
 ContextOf = Callable[..., Any]
@@ -116,6 +119,26 @@ def test_a_limit_asks_some_of_the_same_questions(context_of: ContextOf) -> None:
     assert evaluate(some).counts["questions"] == 20
     for row in answers(some):
         assert every[row["benchmark"], row["question_id"]] == row["score"]
+
+
+def test_the_questions_that_were_asked_are_listed(context_of: ContextOf) -> None:
+    context = context_of(limit=5)
+    evaluate(context)
+    asked = read_asked(context.folder.artifacts / QUESTIONS)
+    assert asked.prompt_version == PROMPT_VERSION
+    found = [(one.benchmark, name) for one in asked.benchmarks for name in one.question_ids]
+    assert found == [(row["benchmark"], row["question_id"]) for row in answers(context)]
+    assert [(one.n, one.versions) for one in asked.benchmarks] == [(5, ())] * 4
+
+
+def test_a_text_suite_lists_the_versions_of_harness_and_tasks(context_of: ContextOf) -> None:
+    context = context_of(SuiteKind.TEXT, ("shapeworld_facts",), limit=5)
+    evaluate(context)
+    (asked,) = read_asked(context.folder.artifacts / QUESTIONS).benchmarks
+    harness, task = asked.versions
+    assert harness == f"lm-eval {metadata.version('lm-eval')}"
+    assert task.startswith("shapeworld_facts ")
+    assert asked.n == 5
 
 
 def test_a_missing_image_is_wrong_and_counted(context_of: ContextOf, tmp_path: Path) -> None:

@@ -64,3 +64,22 @@ def test_no_sequence_grows_beyond_the_models_length(respondent: Respondent) -> N
     first, second = generate(short, [long_prompt, full], max_new_tokens=50)
     assert (len(first.tokens), len(second.tokens)) == (3, 1)
     assert not first.is_finished
+
+
+def test_it_may_end_where_nothing_more_is_read(respondent: Respondent) -> None:
+    asked = prompts()
+    ticks: list[None] = []
+    counted = replace(respondent, tick=lambda: ticks.append(None))
+    whole = generate(counted, asked, max_new_tokens=60)
+    steps = len(ticks)
+    some = generate(counted, asked, max_new_tokens=60, is_enough=lambda tokens: len(tokens) >= 10)
+    assert len(ticks) - steps < steps / 2
+    for one, other in zip(some, whole, strict=True):
+        assert len(one.tokens) >= min(10, len(other.tokens))
+        assert other.tokens[: len(one.tokens)] == one.tokens
+
+
+def test_each_prompt_has_the_room_that_its_own_length_leaves(respondent: Respondent) -> None:
+    short = replace(respondent, seq_len=30)
+    found = generate(short, [Prompt((7,) * n) for n in (30, 20, 3)], max_new_tokens=15)
+    assert [len(one.tokens) for one in found if not one.is_finished] == [1, 11, 15]

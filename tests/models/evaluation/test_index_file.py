@@ -99,6 +99,22 @@ def test_text_that_is_not_utf8_is_refused_with_its_file(tmp_path: Path) -> None:
     assert caught.value.where == str(tmp_path / "count.json")
 
 
+@pytest.mark.parametrize("row", [{**ROW, "question": "\ud83d"}, {**ROW, "more": ["\ude00"]}])
+def test_half_of_a_surrogate_pair_is_refused_with_its_file(
+    tmp_path: Path, row: dict[str, object]
+) -> None:
+    write(tmp_path, DECLARED, {"a": row})
+    with pytest.raises(DataError) as caught:
+        load_benchmarks(tmp_path, ("count",))
+    assert caught.value.where == str(tmp_path / "count.json")
+
+
+def test_a_whole_surrogate_pair_is_a_character(tmp_path: Path) -> None:
+    write(tmp_path, DECLARED, {"a": {**ROW, "question": "\U0001f600?"}})
+    (benchmark,) = load_benchmarks(tmp_path, ("count",))
+    assert benchmark.questions[0].text.startswith("\U0001f600?")
+
+
 def test_an_empty_question_is_asked_and_counted(tmp_path: Path) -> None:
     write(tmp_path, DECLARED, {"a": {**ROW, "question": " "}, "b": ROW})
     (benchmark,) = load_benchmarks(tmp_path, ("count",))

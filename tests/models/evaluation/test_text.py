@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from lm_eval.tasks import TaskManager  # pyright: ignore[reportMissingTypeStubs]  (no types)
 from tokenizers import Tokenizer
 
@@ -15,8 +16,9 @@ from models.evaluation import text
 from models.evaluation.likelihood import Continuation, loglikelihoods
 from models.evaluation.meter import Meter
 from models.evaluation.outcome import Outcome
+from models.evaluation.problem import Problem
 from models.evaluation.respondent import Respondent
-from models.evaluation.text import run_text_suite
+from models.evaluation.text import TextExaminer, load_tasks, run_text_suite
 from models.evaluation.text_model import TextModel
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.spec.source import DataSource
@@ -67,7 +69,8 @@ def ask(
             limit=limit,
         )
         meter = Meter(context_of())
-        (outcome,) = run_text_suite(respondent, tokenizer, tmp_path, suite, meter)
+        examiner = TextExaminer(TextModel(respondent, tokenizer), tmp_path, suite, meter)
+        (outcome,) = run_text_suite(examiner)
         return outcome
 
     return ask
@@ -116,16 +119,7 @@ def test_documents_may_have_several_right_choices(ask: Ask) -> None:
 
 
 def test_a_task_may_generate(ask: Ask) -> None:
-    task = """
-output_type: generate_until
-test_split: test
-doc_to_text: "In: {{question}}\\nOut:"
-doc_to_target: target
-generation_kwargs: {until: [" "], max_gen_toks: 3, do_sample: false}
-metric_list:
-  - {metric: exact_match, aggregation: mean, higher_is_better: true}
-metadata: {data_file: rows.jsonl}
-"""
+    task = GENERATE
     rows = [{"question": "what colour?", "target": "red"}] * 2
     outcome = ask(task, rows)
     assert outcome.headline.metric == "exact_match"
@@ -165,6 +159,71 @@ def test_context_that_does_not_fit_is_counted(ask: Ask) -> None:
     assert [answer.problems for answer in outcome.answers] == [("truncated_contexts",), ()]
 
 
+def test_a_task_may_name_the_key_of_its_prompt(ask: Ask) -> None:
+    written = ask().answers
+    rows = [{**row, "prompt": f"In: {row['question']}\nOut:"} for row in ROWS]
+    named = ask(TASK.replace('"In: {{question}}\\nOut:"', "prompt"), rows).answers
+    assert named == written
+
+
+GENERATE = """
+output_type: generate_until
+test_split: test
+doc_to_text: "In: {{question}}\\nOut:"
+doc_to_target: target
+generation_kwargs: {until: [" "], max_gen_toks: 3, do_sample: false}
+metric_list:
+  - {metric: exact_match, aggregation: mean, higher_is_better: true}
+metadata: {data_file: rows.jsonl}
+"""
+
+
+def test_a_text_that_is_empty_is_counted(ask: Ask, respondent: Respondent) -> None:
+    with torch.no_grad():  # all tokens are equally likely, and END_OF_TEXT is the first of them
+        output = respondent.model.decoder.output
+        assert output is not None
+        output.weight.zero_()
+    (answer,) = ask(GENERATE, [{"question": "what colour?", "target": "red"}]).answers
+    assert answer.prediction == ""
+    assert answer.score == 0
+    assert answer.problems == (Problem.EMPTY_ANSWER,)
+
+
+def test_a_text_without_end_is_counted(ask: Ask) -> None:
+    task = GENERATE.replace('until: [" "]', "until: []")
+    rows = [{"question": f"what {word}?", "target": "red"} for word in ("colour", "shape")]
+    some = ask(task, [{**row, "question_id": f"q{n}"} for n, row in enumerate(rows)]).answers
+    assert [answer.problems for answer in some] == [(Problem.UNFINISHED_ANSWER,)] * 2
+
+
+def test_problems_stand_beside_the_document_that_has_them(ask: Ask) -> None:
+    rows = [{**ROWS[0], "question_id": f"q{number}"} for number in range(9)]
+    rows[4]["question"] = "what is red? " * 60
+    for limit in (*range(1, 9), None):
+        asked = ask(rows=rows, limit=limit).answers
+        names = [one.question_id for one in asked]
+        counted = [one.question_id for one in asked if one.problems]
+        assert counted == [name for name in names if name == "q4"]
+
+
+def test_an_empty_choice_is_refused_rather_than_always_taken(ask: Ask) -> None:
+    rows = [ROWS[0], {**ROWS[1], "choices": ["", "circle"], "answer": 1}]
+    with pytest.raises(DataError) as caught:
+        ask(TASK.replace('" "', '""'), rows)
+    assert caught.value.where == "colours"
+    assert "what shape?" in caught.value.what
+
+
+def test_an_empty_text_is_certain_and_does_not_stop_the_others(
+    respondent: Respondent, tokenizer: Tokenizer
+) -> None:
+    model = TextModel(respondent, tokenizer)
+    empty, other = model.read_whole(["", "a red circle"])
+    assert (empty.nats, empty.is_greedy) == (0, True)
+    assert model.read_whole(["", ""]) == [empty, empty]
+    assert other.nats < 0
+
+
 def test_nothing_is_left_in_a_cache_folder(
     ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,10 +250,43 @@ def test_a_local_task_that_cannot_be_read_is_refused_with_its_place(
     assert str(tmp_path / "tasks") in caught.value.where
 
 
-@pytest.mark.parametrize("rows", [[], [1], ["text"]])
-def test_documents_that_are_no_objects_are_refused(ask: Ask, rows: list[Any]) -> None:
-    with pytest.raises(DataError):
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [1],
+        ["text"],
+        [ROWS[0], {"question": "where?", "choices": ["top", "left"]}],
+        [{**row, "question_id": "the same"} for row in ROWS],
+        [{**ROWS[0], "question": "half of a pair: \ud83d"}],
+    ],
+    ids=["none", "numbers", "texts", "a key lacks", "an id twice", "half of a pair"],
+)
+def test_documents_that_cannot_be_asked_are_refused(
+    ask: Ask, tmp_path: Path, rows: list[Any]
+) -> None:
+    with pytest.raises(DataError) as caught:
         ask(rows=rows)
+    assert str(tmp_path / "tasks" / "rows.jsonl") in caught.value.where
+
+
+def test_files_that_are_not_utf8_are_refused_with_their_place(ask: Ask, tmp_path: Path) -> None:
+    ask()
+    for name in ("rows.jsonl", "colours.yaml"):
+        path = tmp_path / "tasks" / name
+        path.write_bytes(path.read_bytes() + b"\n# caf\xe9\n")
+        with pytest.raises(DataError) as caught:
+            load_tasks(tmp_path / "tasks", "colours")
+        assert caught.value.where == str(path)
+
+
+def test_a_document_may_hold_any_line_separator_of_unicode(ask: Ask, tmp_path: Path) -> None:
+    ask()
+    row = {**ROWS[0], "question": "what\u2028colour?\x85"}
+    line = json.dumps(row, ensure_ascii=False)
+    (tmp_path / "tasks" / "rows.jsonl").write_text(line, encoding="utf-8")
+    (task,) = load_tasks(tmp_path / "tasks", "colours")
+    assert list(task.eval_docs) == [row]
 
 
 def of_the_harness(folder: Path, tasks: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Text in, text out: where a text is cut into tokens, and what there is room for."""
 
 import string
+from dataclasses import replace
 
 import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
@@ -56,6 +57,17 @@ def test_writing_leaves_room_and_keeps_half_of_the_sequence(model: TextModel) ->
     assert first.text
     again = model.write([letters[-60:]], [500])[0]
     assert again.text == first.text
+
+
+def test_a_mark_ends_the_writing_and_not_what_is_read_before_it(model: TextModel) -> None:
+    ticks: list[None] = []
+    counted = replace(model, respondent=replace(model.respondent, tick=lambda: ticks.append(None)))
+    (whole,) = counted.write([string.ascii_lowercase], [60])
+    steps, mark = len(ticks), whole.text[0]
+    (some,) = counted.write([string.ascii_lowercase], [60], [mark])
+    assert len(ticks) < 2 * steps
+    assert mark in some.text
+    assert cut_at(some.text, [mark]) == cut_at(whole.text, [mark])
 
 
 def test_a_text_is_cut_at_the_first_mark() -> None:

@@ -64,6 +64,15 @@ def test_features_of_other_data_are_computed_when_asked_for(context: Any) -> Non
     assert not found.requires_grad
 
 
+def test_what_is_asked_with_an_image_changes_no_bit_of_its_features(context: Any) -> None:
+    indices = np.arange(12)
+    whole = open_features(context, OTHER, CNN, run_id(TOWER))(indices)
+    for size in (1, 3, 5):
+        some = open_features(context, OTHER, CNN, run_id(TOWER))
+        parts = [some(indices[start : start + size]) for start in range(0, 12, size)]
+        assert torch.equal(torch.cat(parts), whole)
+
+
 @pytest.mark.parametrize("vision", [PATCH, replace(CNN, frozen=False)])
 def test_without_a_frozen_tower_features_are_pixels(context: Any, vision: VisionConfig) -> None:
     images = open_images(context.data(STORED))
