@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from models.evaluation.discrimination import Probabilities
 from models.evaluation.family import Average
 from models.evaluation.problem import Problem
 from models.evaluation.question import Question
@@ -28,9 +29,14 @@ class FreeAnswer:
         found = question.faults
         return found if prediction.strip() else (*found, Problem.EMPTY_ANSWER)
 
-    def extra(self, questions: Sequence[Question], predictions: Sequence[str]) -> tuple[Score, ...]:
+    def extra(
+        self,
+        questions: Sequence[Question],
+        predictions: Sequence[str],
+        probabilities: Sequence[Probabilities],
+    ) -> tuple[Score, ...]:
         """Return no further metric."""
-        del questions, predictions
+        del questions, predictions, probabilities
         return ()
 
 
@@ -49,7 +55,12 @@ class ChosenAnswer:
         del prediction
         return question.faults
 
-    def extra(self, questions: Sequence[Question], predictions: Sequence[str]) -> tuple[Score, ...]:
+    def extra(
+        self,
+        questions: Sequence[Question],
+        predictions: Sequence[str],
+        probabilities: Sequence[Probabilities],
+    ) -> tuple[Score, ...]:
         """Return no further metric."""
-        del questions, predictions
+        del questions, predictions, probabilities
         return ()

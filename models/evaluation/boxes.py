@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from models.evaluation.discrimination import Probabilities
 from models.evaluation.family import Average
 from models.evaluation.problem import Problem
 from models.evaluation.prompts import region
@@ -94,9 +95,14 @@ class RefCoco:
         is_read = parse_box(prediction) is not None
         return question.faults if is_read else (*question.faults, Problem.UNREADABLE_BOX)
 
-    def extra(self, questions: Sequence[Question], predictions: Sequence[str]) -> tuple[Score, ...]:
+    def extra(
+        self,
+        questions: Sequence[Question],
+        predictions: Sequence[str],
+        probabilities: Sequence[Probabilities],
+    ) -> tuple[Score, ...]:
         """Return no further metric."""
-        del questions, predictions
+        del questions, predictions, probabilities
         return ()
 
 

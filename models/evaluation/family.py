@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
 
+from models.evaluation.discrimination import Probabilities
 from models.evaluation.problem import Problem
 from models.evaluation.question import Question, Row
 from models.evaluation.scores import Score
@@ -55,6 +56,17 @@ class Family(Protocol):
         """Name what is wrong with a row or its prediction; each is counted."""
         ...
 
-    def extra(self, questions: Sequence[Question], predictions: Sequence[str]) -> tuple[Score, ...]:
-        """Return the family's further metrics."""
+    def extra(
+        self,
+        questions: Sequence[Question],
+        predictions: Sequence[str],
+        probabilities: Sequence[Probabilities],
+    ) -> tuple[Score, ...]:
+        """Return the family's further metrics.
+
+        Args:
+            questions: those that were asked.
+            predictions: the answers; empty where a question could not be asked.
+            probabilities: of each question's options; empty if the answer is free, too.
+        """
         ...

@@ -1,5 +1,6 @@
 """Benchmarks as they are asked: options, averages and answers that cannot be had."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -87,6 +88,13 @@ def test_options_that_begin_alike_are_told_apart_by_all_their_tokens(
         assert answer.prediction == str(nats.index(max(nats)))
         assert answer.loglikelihood == pytest.approx(nats[int(question.answer)], abs=1e-4)
         assert answer.baseline == 1 / 13
+        likelihoods = [math.exp(one) for one in nats]
+        share = likelihoods[int(question.answer)] / sum(likelihoods)
+        assert answer.probability == pytest.approx(share, rel=1e-3)  # of float32 logits
+    scores = {score.metric: score for score in outcome.others}
+    chances = [answer.probability or 0 for answer in outcome.answers]
+    assert scores["answer_probability"].value == pytest.approx(sum(chances) / 4)
+    assert scores["auroc"].n == scores["average_precision"].n == 4
 
 
 def test_popes_splits_weigh_alike_whatever_their_sizes(ask: Ask) -> None:
@@ -102,6 +110,42 @@ def test_popes_splits_weigh_alike_whatever_their_sizes(ask: Ask) -> None:
     assert outcome.headline.value == pytest.approx(sum(part.value or 0 for part in parts) / 3)
     # Always "no" is right on half of two splits and on the one question of the third.
     assert scores["majority_accuracy"].value == pytest.approx((0.5 + 0.5 + 1) / 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("pope", [{"question": "how?", "answer": a, "split": "random"} for a in ("yes", "no")]),
+        ("vsr", [{"caption": "how.", "true_false": truth} for truth in (True, False)]),
+        ("tally-qa", [{"question": "how?", "answer": n, "split": "simple"} for n in (1, 2)]),
+        ("tally-qa-letters", [{"question": "?", "answer": n, "split": "simple"} for n in (1, 2)]),
+        (
+            "ai2d",
+            [
+                {"question": "how?", "answer_choices": ["1", "2"], "answer_label": label}
+                for label in (0, 1)
+            ],
+        ),
+    ],
+)
+def test_options_that_are_chosen_have_probabilities_that_are_ranked(
+    ask: Ask, name: str, rows: list[dict[str, object]]
+) -> None:
+    outcome = ask(benchmark(name, rows))
+    scores = {score.metric: score for score in outcome.others}
+    chances = [answer.probability for answer in outcome.answers]
+    # Asked blind, both questions have the same words, and so the same probabilities: a tie.
+    assert scores["auroc"].value == 0.5
+    assert scores["average_precision"].value == 0.5
+    assert all(chance is not None and 0 < chance < 1 for chance in chances)
+    assert scores["answer_probability"].n == 2
+
+
+def test_free_answers_have_no_probability(ask: Ask) -> None:
+    rows = [{"question": "how?", "answer": "5", "all_answers": ["5"] * 10}]
+    outcome = ask(benchmark("vqa-v2", rows))
+    assert [answer.probability for answer in outcome.answers] == [None]
+    assert "answer_probability" not in {score.metric for score in outcome.others}
 
 
 def test_vqa_scores_are_also_given_for_each_type_of_answer(ask: Ask) -> None:
