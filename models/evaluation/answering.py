@@ -1,12 +1,24 @@
 """What families have in common: answers that are written freely, or chosen among options. Pure."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from models.evaluation.discrimination import Probabilities
 from models.evaluation.family import Average
 from models.evaluation.problem import Problem
 from models.evaluation.question import Question
 from models.evaluation.scores import Score
+
+MAJORITY_ACCURACY = "majority_accuracy"
+"""What the answer that is right most often would score, given to every question."""
+
+
+def majority_answer(questions: Sequence[Question]) -> str:
+    """Return the right answer of most questions; the first of equals.
+
+    Where annotators disagree, a question counts for its majority's answer.
+    """
+    return Counter(question.answer for question in questions).most_common(1)[0][0]
 
 
 class FreeAnswer:
@@ -23,6 +35,10 @@ class FreeAnswer:
     def baselines(self, questions: Sequence[Question]) -> list[float]:
         """Return 0 for each: a free answer cannot be guessed."""
         return [0.0] * len(questions)
+
+    def constants(self, questions: Sequence[Question]) -> Mapping[str, str]:
+        """Return the answer that is right most often."""
+        return {MAJORITY_ACCURACY: majority_answer(questions)}
 
     def problems(self, prediction: str, question: Question) -> tuple[Problem, ...]:
         """Name what is wrong with a row or its prediction."""
@@ -49,6 +65,10 @@ class ChosenAnswer:
     def score(self, prediction: str, question: Question) -> float:
         """Return 1 for the right option."""
         return float(prediction == question.answer)
+
+    def constants(self, questions: Sequence[Question]) -> Mapping[str, str]:
+        """Return the answer that is right most often."""
+        return {MAJORITY_ACCURACY: majority_answer(questions)}
 
     def problems(self, prediction: str, question: Question) -> tuple[Problem, ...]:
         """Name what is wrong with a row; one of the options is always chosen."""

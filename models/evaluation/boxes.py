@@ -6,10 +6,11 @@ Python list of four numbers in [0, 1] with x1 < x2 and y1 < y2, and overlaps the
 
 import ast
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from models.evaluation.answering import MAJORITY_ACCURACY, majority_answer
 from models.evaluation.discrimination import Probabilities
 from models.evaluation.family import Average
 from models.evaluation.problem import Problem
@@ -40,6 +41,14 @@ class Box:
         """Write the box as a model should: [0.25, 0.10, 0.50, 0.40]."""
         sides = (self.left, self.top, self.right, self.bottom)
         return f"[{', '.join(f'{side:.{_DECIMALS}f}' for side in sides)}]"
+
+
+FULL_IMAGE = Box(0.0, 0.0, 1.0, 1.0)
+"""The box around everything."""
+CENTRE_BOX_ACCURACY = "centre_box_accuracy"
+"""What a box of the index's mean width and height, in the middle of the image, would score."""
+FULL_IMAGE_ACCURACY = "full_image_accuracy"
+"""What the box around everything would score."""
 
 
 class RefCoco:
@@ -85,8 +94,16 @@ class RefCoco:
 
     def baselines(self, questions: Sequence[Question]) -> list[float]:
         """Return what the index's mean box, put in the middle of the image, scores on each."""
-        guess = centre_box([parse_box(question.answer) for question in questions]).text()
+        guess = _centre(questions).text()
         return [self.score(guess, question) for question in questions]
+
+    def constants(self, questions: Sequence[Question]) -> Mapping[str, str]:
+        """Return the most common box, the mean box in the middle, and the whole image."""
+        return {
+            MAJORITY_ACCURACY: majority_answer(questions),
+            CENTRE_BOX_ACCURACY: _centre(questions).text(),
+            FULL_IMAGE_ACCURACY: FULL_IMAGE.text(),
+        }
 
     def problems(self, prediction: str, question: Question) -> tuple[Problem, ...]:
         """Name what is wrong with a row or its prediction."""
@@ -129,10 +146,14 @@ def centre_box(boxes: Sequence[Box | None]) -> Box:
     """Return a box of the mean width and height of `boxes` in the middle of the image."""
     known = [box for box in boxes if box is not None]
     if not known:  # all are flat, and nothing meets them
-        return Box(0.0, 0.0, 1.0, 1.0)
+        return FULL_IMAGE
     width = math.fsum(box.right - box.left for box in known) / len(known)
     height = math.fsum(box.bottom - box.top for box in known) / len(known)
     return Box(0.5 - width / 2, 0.5 - height / 2, 0.5 + width / 2, 0.5 + height / 2)
+
+
+def _centre(questions: Sequence[Question]) -> Box:
+    return centre_box([parse_box(question.answer) for question in questions])
 
 
 def _box(value: object) -> Box | None:

@@ -1,6 +1,6 @@
 """What a family of benchmarks has to say: how its rows are asked and scored."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -50,6 +50,16 @@ class Family(Protocol):
 
     def baselines(self, questions: Sequence[Question]) -> list[float]:
         """Return what a random guesser scores on each question, in [0, 1]."""
+        ...
+
+    def constants(self, questions: Sequence[Question]) -> Mapping[str, str]:
+        """Return answers that know nothing of the single question, by the metric they are told as.
+
+        Each is given to every question and averaged as the headline score is.
+
+        Args:
+            questions: all questions of the index.
+        """
         ...
 
     def problems(self, prediction: str, question: Question) -> tuple[Problem, ...]:

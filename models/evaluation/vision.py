@@ -1,6 +1,5 @@
 """Ask the benchmarks of a vision suite and score the answers."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -161,9 +160,6 @@ def _outcome(
     baselines = [answer.baseline or 0.0 for answer in answers]
     scores = [answer.score or 0.0 for answer in answers]
     headline, groups = _averages(family, family.metric, questions, scores, baselines)
-    constant, _ = Counter(question.answer for question in benchmark.questions).most_common(1)[0]
-    constants = [family.score(constant, question) for question in questions]
-    majority, _ = _averages(family, "majority_accuracy", questions, constants, None)
     chances = [answer.probability for answer in answers if answer.probability is not None]
     known = [answer.loglikelihood for answer in answers if answer.loglikelihood is not None]
     predictions = [answer.prediction or "" for answer in answers]
@@ -172,13 +168,22 @@ def _outcome(
         headline=headline,
         others=(
             *groups,
-            majority,
+            *_constants(benchmark, questions),
             mean_score("answer_nats", known),
             *([mean_score("answer_probability", chances)] if chances else []),
             *family.extra(questions, predictions, probabilities),
         ),
         answers=tuple(answers),
     )
+
+
+def _constants(benchmark: Benchmark, questions: Sequence[Question]) -> list[Score]:
+    """Score the answers that a model could give without looking."""
+    family = benchmark.family
+    return [
+        _averages(family, metric, questions, [family.score(text, q) for q in questions], None)[0]
+        for metric, text in family.constants(benchmark.questions).items()
+    ]
 
 
 def _averages(

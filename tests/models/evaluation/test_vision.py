@@ -158,6 +158,34 @@ def test_vqa_scores_are_also_given_for_each_type_of_answer(ask: Ask) -> None:
     assert scores["accuracy_other"] == 2
 
 
+def test_the_majority_answer_is_scored_softly_where_annotators_disagree(ask: Ask) -> None:
+    votes = [["5"] * 10, ["5"] * 6 + ["3"] * 4, ["5"] * 2 + ["3"] * 8]
+    rows = [{"question": "?", "answer": v[0], "all_answers": v, "answer_type": "x"} for v in votes]
+    rows[2]["answer"] = "3"
+    scores = {score.metric: score for score in ask(benchmark("vqa-v2", rows)).others}
+    assert scores["majority_accuracy"].value == pytest.approx((1 + 1 + 0.6) / 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "centre", "full"),
+    # The boxes cover 0.36, 0.3 and 0.04 of the image. The guess is 0.44 by 0.46, lies inside the
+    # first (0.2024 / 0.36), sticks out of the second by 0.02 (0.1932 / 0.3092), misses the third.
+    [("refcoco", 2 / 3, 0), ("ocid-ref", 2 / 3, 2 / 3)],
+)
+def test_boxes_are_guessed_in_the_middle_and_around_everything(
+    ask: Ask, name: str, centre: float, full: float
+) -> None:
+    boxes = [[0.2, 0.2, 0.8, 0.8], [0.2, 0.2, 0.7, 0.8], [0.0, 0.0, 0.2, 0.2]]
+    rows = [
+        {"ref_expression": "5", "bbox": box, "clutter_split": "Minimum Clutter"} for box in boxes
+    ]
+    outcome = ask(benchmark(name, rows))
+    scores = {score.metric: score.value for score in outcome.others}
+    assert scores["centre_box_accuracy"] == pytest.approx(centre)
+    assert scores["full_image_accuracy"] == pytest.approx(full)
+    assert outcome.headline.baseline == pytest.approx(centre)
+
+
 def test_an_answer_without_end_is_cut_off_and_counted(ask: Ask) -> None:
     rows = [{"question": "how?", "answer": "5", "all_answers": ["5"] * 10}]
     (answer,) = ask(benchmark("vqa-v2", rows)).answers
