@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 from models.evaluation.discrimination import Probabilities
 from models.evaluation.family import Average
@@ -26,6 +27,11 @@ class FreeAnswer:
 
     metric = "accuracy"
     average = Average.QUESTIONS
+
+    def of_index(self, questions: Sequence[Question]) -> Self:
+        """Return the same: a score depends on its own question alone."""
+        del questions
+        return self
 
     def options(self, questions: Sequence[Question]) -> tuple[str, ...]:
         """Return none: answers are free."""
@@ -61,6 +67,11 @@ class ChosenAnswer:
 
     metric = "accuracy"
     average = Average.QUESTIONS
+
+    def of_index(self, questions: Sequence[Question]) -> Self:
+        """Return the same: a score depends on its own question alone."""
+        del questions
+        return self
 
     def score(self, prediction: str, question: Question) -> float:
         """Return 1 for the right option."""

@@ -8,7 +8,7 @@ import ast
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Self, cast
 
 from models.evaluation.answering import MAJORITY_ACCURACY, majority_answer
 from models.evaluation.discrimination import Probabilities
@@ -79,6 +79,11 @@ class RefCoco:
             group=group,
             faults=() if box.area > 0 else (Problem.FLAT_BOX,),
         )
+
+    def of_index(self, questions: Sequence[Question]) -> Self:
+        """Return the same: a score depends on its own question alone."""
+        del questions
+        return self
 
     def options(self, questions: Sequence[Question]) -> tuple[str, ...]:
         """Return none: answers are free."""

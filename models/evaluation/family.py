@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, Self
 
 from models.evaluation.discrimination import Probabilities
 from models.evaluation.problem import Problem
@@ -38,6 +38,10 @@ class Family(Protocol):
         Raises:
             DataError: if a value is missing or not what the format declares.
         """
+        ...
+
+    def of_index(self, questions: Sequence[Question]) -> Self:
+        """Return the family as it scores a benchmark of these questions, all of its index."""
         ...
 
     def options(self, questions: Sequence[Question]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Ask the benchmarks of a vision suite and score the answers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 
 from tokenizers import Tokenizer
@@ -72,7 +72,9 @@ def _chunks(numbers: list[int]) -> list[list[int]]:
 
 
 def _ask(examiner: Examiner, benchmark: Benchmark, chosen: list[int]) -> Outcome:
-    family, every = benchmark.family, benchmark.questions
+    every = benchmark.questions
+    family = benchmark.family.of_index(every)
+    benchmark = replace(benchmark, family=family)
     options = to_choose_from(examiner.tokenizer, family.options(every))
     baselines = family.baselines(every)
     right = {question.answer for question in every}

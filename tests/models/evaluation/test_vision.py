@@ -186,6 +186,27 @@ def test_boxes_are_guessed_in_the_middle_and_around_everything(
     assert outcome.headline.baseline == pytest.approx(centre)
 
 
+def test_captions_are_written_freely_and_scored_against_all_references(ask: Ask) -> None:
+    captions = [["5 5 3 1", "5 3"], ["how many", "0 2 6 4"], ["7 8 9", "7"]]
+    asked = benchmark("captioning", [{"captions": some} for some in captions])
+    outcome = ask(asked)
+    family = asked.family.of_index(asked.questions)
+    for question, answer in zip(asked.questions, outcome.answers, strict=True):
+        assert answer.prediction is not None
+        assert answer.score == family.score(answer.prediction, question)
+        assert answer.loglikelihood is not None
+    assert outcome.headline.metric == "cider_d_over_10"
+    assert outcome.headline.value == pytest.approx(
+        sum(answer.score or 0 for answer in outcome.answers) / 3
+    )
+    scores = {score.metric: score for score in outcome.others}
+    assert scores["cider_d"].value == pytest.approx(10 * (outcome.headline.value or 0))
+    assert {f"bleu_{n}" for n in (1, 2, 3, 4)} <= set(scores)
+    # "5 5 3 1" is right for the first image alone.
+    own = family.score("5 5 3 1", asked.questions[0])
+    assert scores["majority_cider_d_over_10"].value == pytest.approx(own / 3)
+
+
 def test_an_answer_without_end_is_cut_off_and_counted(ask: Ask) -> None:
     rows = [{"question": "how?", "answer": "5", "all_answers": ["5"] * 10}]
     (answer,) = ask(benchmark("vqa-v2", rows)).answers
