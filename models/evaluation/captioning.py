@@ -23,6 +23,7 @@ from models.evaluation.discrimination import Probabilities
 from models.evaluation.prompts import caption
 from models.evaluation.question import Question, Row
 from models.evaluation.scores import Score, mean_score
+from orchestrator.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,17 @@ class Captioning(FreeAnswer):
         )
 
     def of_index(self, questions: Sequence[Question]) -> Self:
-        """Weigh n-grams by how few images they are said of."""
+        """Weigh n-grams by how few images they are said of.
+
+        Raises:
+            DataError: if there is one image alone, whose words are said of every image.
+        """
+        if len(questions) < 2:
+            raise DataError(
+                "CIDEr-D cannot weigh the words of a single image",
+                f"image {questions[0].image}",
+                "give captions of two images or more",
+            )
         return replace(self, cider=cider_of([_references(question) for question in questions]))
 
     def score(self, prediction: str, question: Question) -> float:
@@ -61,7 +72,7 @@ class Captioning(FreeAnswer):
         """Return what the first caption of the index's next image scores: a caption at random."""
         others = [*questions[1:], *questions[:1]]
         return [
-            0.0 if other is question else self.score(other.answer, question)
+            self.score(other.answer, question)
             for question, other in zip(questions, others, strict=True)
         ]
 

@@ -59,7 +59,12 @@ def test_a_random_guess_is_the_caption_of_another_image() -> None:
     expected = [FAMILY.score(*pair) for pair in zip(guesses, QUESTIONS, strict=True)]
     assert FAMILY.baselines(QUESTIONS) == expected
     assert all(score < 0.1 for score in expected)
-    assert Captioning().of_index(QUESTIONS[:1]).baselines(QUESTIONS[:1]) == [0]
+
+
+def test_one_image_alone_is_refused_for_its_words_cannot_be_weighed() -> None:
+    with pytest.raises(DataError) as caught:
+        Captioning().of_index(QUESTIONS[:1])
+    assert "a.jpg" in caught.value.where
 
 
 def test_published_scales_are_told_beside() -> None:

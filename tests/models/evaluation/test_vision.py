@@ -207,6 +207,30 @@ def test_captions_are_written_freely_and_scored_against_all_references(ask: Ask)
     assert scores["majority_cider_d_over_10"].value == pytest.approx(own / 3)
 
 
+def test_a_captions_score_does_not_depend_on_how_many_are_asked_for(
+    respondent: Respondent, digits: Tokenizer, context_of: Callable[..., Any]
+) -> None:
+    rows = [{"captions": [f"{n} {n + 1} how many"]} for n in range(6)]
+    found: list[dict[str, float | None]] = []
+    for limit in (None, 2):
+        context = context_of(images=Images.BLIND, limit=limit)
+        examiner = Examiner(
+            respondent=respondent,
+            tokenizer=digits,
+            images=None,
+            suite=context.config.suite,
+            seed=0,
+            meter=Meter(context),
+        )
+        (outcome,) = run_vision_suite(examiner, [benchmark("captioning", rows)])
+        found.append({answer.question_id: answer.score for answer in outcome.answers})
+        found.append({answer.question_id: answer.baseline for answer in outcome.answers})
+    every, guessed, some, guessed_of_some = found
+    assert len(some) == 2
+    assert some.items() <= every.items()
+    assert guessed_of_some.items() <= guessed.items()
+
+
 def test_an_answer_without_end_is_cut_off_and_counted(ask: Ask) -> None:
     rows = [{"question": "how?", "answer": "5", "all_answers": ["5"] * 10}]
     (answer,) = ask(benchmark("vqa-v2", rows)).answers
