@@ -29,6 +29,9 @@ REGION = (
 )
 """Asks for a box (vlm-evaluation: RefCOCO, OCID-Ref)."""
 
+CAPTION = "Provide a short image description."
+"""Asks for a caption (vlm-evaluation, prismatic.py: captioning)."""
+
 
 def question_text(question: str) -> str:
     """Return the prompt of one question, ready for its answer."""

@@ -23,6 +23,7 @@ _SCHEMA = pa.schema(
         ("score", pa.float64()),
         ("baseline", pa.float64()),
         ("loglikelihood", pa.float64()),
+        ("probability", pa.float64()),
         ("problems", pa.string()),
     ]
 )
@@ -42,6 +43,9 @@ class Answer:
     """What a random guesser scores on this question."""
     loglikelihood: float | None
     """Of the right answer, in nats; None if there is none or it could not be asked."""
+    probability: float | None = None
+    """Of the right option among all, in [0, 1]; None if the answer is free or it could not be
+    asked. It tells two models apart also where both choose the same."""
     problems: tuple[Problem, ...] = ()
     """What was wrong with the row or the answer; each is counted."""
 

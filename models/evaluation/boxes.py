@@ -6,10 +6,12 @@ Python list of four numbers in [0, 1] with x1 < x2 and y1 < y2, and overlaps the
 
 import ast
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Self, cast
 
+from models.evaluation.answering import MAJORITY_ACCURACY, majority_answer
+from models.evaluation.discrimination import Probabilities
 from models.evaluation.family import Average
 from models.evaluation.problem import Problem
 from models.evaluation.prompts import region
@@ -41,6 +43,14 @@ class Box:
         return f"[{', '.join(f'{side:.{_DECIMALS}f}' for side in sides)}]"
 
 
+FULL_IMAGE = Box(0.0, 0.0, 1.0, 1.0)
+"""The box around everything."""
+CENTRE_BOX_ACCURACY = "centre_box_accuracy"
+"""What a box of the index's mean width and height, in the middle of the image, would score."""
+FULL_IMAGE_ACCURACY = "full_image_accuracy"
+"""What the box around everything would score."""
+
+
 class RefCoco:
     """The family of RefCOCO, RefCOCO+ and RefCOCOg."""
 
@@ -70,6 +80,11 @@ class RefCoco:
             faults=() if box.area > 0 else (Problem.FLAT_BOX,),
         )
 
+    def of_index(self, questions: Sequence[Question]) -> Self:
+        """Return the same: a score depends on its own question alone."""
+        del questions
+        return self
+
     def options(self, questions: Sequence[Question]) -> tuple[str, ...]:
         """Return none: answers are free."""
         del questions
@@ -84,8 +99,16 @@ class RefCoco:
 
     def baselines(self, questions: Sequence[Question]) -> list[float]:
         """Return what the index's mean box, put in the middle of the image, scores on each."""
-        guess = centre_box([parse_box(question.answer) for question in questions]).text()
+        guess = _centre(questions).text()
         return [self.score(guess, question) for question in questions]
+
+    def constants(self, questions: Sequence[Question]) -> Mapping[str, str]:
+        """Return the most common box, the mean box in the middle, and the whole image."""
+        return {
+            MAJORITY_ACCURACY: majority_answer(questions),
+            CENTRE_BOX_ACCURACY: _centre(questions).text(),
+            FULL_IMAGE_ACCURACY: FULL_IMAGE.text(),
+        }
 
     def problems(self, prediction: str, question: Question) -> tuple[Problem, ...]:
         """Name what is wrong with a row or its prediction."""
@@ -94,9 +117,14 @@ class RefCoco:
         is_read = parse_box(prediction) is not None
         return question.faults if is_read else (*question.faults, Problem.UNREADABLE_BOX)
 
-    def extra(self, questions: Sequence[Question], predictions: Sequence[str]) -> tuple[Score, ...]:
+    def extra(
+        self,
+        questions: Sequence[Question],
+        predictions: Sequence[str],
+        probabilities: Sequence[Probabilities],
+    ) -> tuple[Score, ...]:
         """Return no further metric."""
-        del questions, predictions
+        del questions, predictions, probabilities
         return ()
 
 
@@ -123,10 +151,14 @@ def centre_box(boxes: Sequence[Box | None]) -> Box:
     """Return a box of the mean width and height of `boxes` in the middle of the image."""
     known = [box for box in boxes if box is not None]
     if not known:  # all are flat, and nothing meets them
-        return Box(0.0, 0.0, 1.0, 1.0)
+        return FULL_IMAGE
     width = math.fsum(box.right - box.left for box in known) / len(known)
     height = math.fsum(box.bottom - box.top for box in known) / len(known)
     return Box(0.5 - width / 2, 0.5 - height / 2, 0.5 + width / 2, 0.5 + height / 2)
+
+
+def _centre(questions: Sequence[Question]) -> Box:
+    return centre_box([parse_box(question.answer) for question in questions])
 
 
 def _box(value: object) -> Box | None:

@@ -7,6 +7,7 @@ from typing import cast
 
 from models.evaluation.ai2d import Ai2d
 from models.evaluation.boxes import RefCoco
+from models.evaluation.captioning import Captioning
 from models.evaluation.family import Family
 from models.evaluation.gqa import Gqa
 from models.evaluation.json_text import parse_json
@@ -36,6 +37,7 @@ FAMILIES: Mapping[str, Family] = {
     "tally-qa": Tally(),
     "tally-qa-letters": LetteredTally(),
     "ai2d": Ai2d(),
+    "captioning": Captioning(),
 }
 """Families by their names in `benchmarks.json`, which are vlm-evaluation's where it has them."""
 

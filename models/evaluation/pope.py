@@ -7,6 +7,7 @@ recall and F1 of "yes" over all splits are the paper's (Li et al. 2023, arXiv:23
 from collections.abc import Sequence
 
 from models.evaluation.answering import ChosenAnswer
+from models.evaluation.discrimination import Probabilities, binary_scores
 from models.evaluation.family import Average
 from models.evaluation.prompts import short_answer
 from models.evaluation.question import Question, Row
@@ -42,8 +43,13 @@ class Pope(ChosenAnswer):
         """Return one half for each."""
         return [0.5] * len(questions)
 
-    def extra(self, questions: Sequence[Question], predictions: Sequence[str]) -> tuple[Score, ...]:
-        """Return precision, recall and F1 of yes, and the share of yes among the answers."""
+    def extra(
+        self,
+        questions: Sequence[Question],
+        predictions: Sequence[str],
+        probabilities: Sequence[Probabilities],
+    ) -> tuple[Score, ...]:
+        """Return what is counted of yes: precision, recall, F1, share, AUROC, average precision."""
         pairs = [(q.answer, given) for q, given in zip(questions, predictions, strict=True)]
         n, right = len(pairs), pairs.count((YES, YES))
         said = sum(given == YES for _, given in pairs)
@@ -53,6 +59,7 @@ class Pope(ChosenAnswer):
             _ratio("recall", right, true, n, "yes was never right"),
             _ratio("f1", 2 * right, said + true, n, "yes was neither answered nor right"),
             mean_score("yes_rate", [float(given == YES) for _, given in pairs]),
+            *binary_scores(questions, probabilities, YES),
         )
 
 

@@ -7,7 +7,7 @@ scores can be set beside published ones.
 from collections.abc import Sequence
 from enum import StrEnum
 
-from models.data.prompt import LETTER, REGION, SHORT_ANSWER, TRUE_OR_FALSE, UNANSWERABLE
+from models.data.prompt import CAPTION, LETTER, REGION, SHORT_ANSWER, TRUE_OR_FALSE, UNANSWERABLE
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """Letters of choices, in order."""
@@ -59,6 +59,11 @@ def lettered(question: str, choices: Sequence[str]) -> str:
 def region(expression: str) -> str:
     """Ask for a box: RefCOCO, OCID-Ref."""
     return REGION.format(expression=expression)
+
+
+def caption() -> str:
+    """Ask for a caption: COCO captions, NoCaps."""
+    return CAPTION
 
 
 def number(question: str) -> str:

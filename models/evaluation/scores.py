@@ -14,7 +14,7 @@ class Score:
     metric: str
     """What is measured."""
     value: float | None
-    """In [0, 1], or nats; None if it could not be measured."""
+    """In [0, 1], or nats, or CIDEr-D in [0, 10]; None if it could not be measured."""
     n: int
     """Questions."""
     stderr: float | None = None

@@ -11,6 +11,7 @@ from typing import cast
 
 from models.evaluation.answering import FreeAnswer
 from models.evaluation.contractions import CONTRACTIONS
+from models.evaluation.discrimination import Probabilities
 from models.evaluation.problem import Problem
 from models.evaluation.prompts import short_answer_if_answerable
 from models.evaluation.question import Question, Row
@@ -72,8 +73,14 @@ class VizWiz(FreeAnswer):
         found = FreeAnswer.problems(self, prediction, question)
         return (Problem.SHORT_ANSWER_LIST, *found) if len(question.votes) < ANNOTATORS else found
 
-    def extra(self, questions: Sequence[Question], predictions: Sequence[str]) -> tuple[Score, ...]:
+    def extra(
+        self,
+        questions: Sequence[Question],
+        predictions: Sequence[str],
+        probabilities: Sequence[Probabilities],
+    ) -> tuple[Score, ...]:
         """Return average precision and F1 of saying that a question cannot be answered."""
+        del probabilities
         true = [question.group == UNANSWERABLE for question in questions]
         said = [normal_answer(prediction, self.rule) == UNANSWERABLE for prediction in predictions]
         n, positive, chosen = len(true), sum(true), sum(said)

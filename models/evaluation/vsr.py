@@ -6,6 +6,7 @@ Liu et al. 2023 (arXiv:2205.00363), zero-shot split.
 from collections.abc import Sequence
 
 from models.evaluation.answering import ChosenAnswer
+from models.evaluation.discrimination import Probabilities, binary_scores
 from models.evaluation.prompts import true_or_false
 from models.evaluation.question import Question, Row
 from models.evaluation.scores import Score, mean_score
@@ -37,9 +38,15 @@ class Vsr(ChosenAnswer):
         """Return one half for each."""
         return [0.5] * len(questions)
 
-    def extra(self, questions: Sequence[Question], predictions: Sequence[str]) -> tuple[Score, ...]:
-        """Return what always saying True would score, and how often it was said."""
+    def extra(
+        self,
+        questions: Sequence[Question],
+        predictions: Sequence[str],
+        probabilities: Sequence[Probabilities],
+    ) -> tuple[Score, ...]:
+        """Return what always saying True would score, how often it was said, and its ranking."""
         return (
             mean_score("always_true_accuracy", [float(q.answer == TRUE) for q in questions]),
             mean_score("true_rate", [float(given == TRUE) for given in predictions]),
+            *binary_scores(questions, probabilities, TRUE),
         )

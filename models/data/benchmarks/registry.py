@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from models.data.benchmarks.ai2d import AI2D
+from models.data.benchmarks.coco_captions import COCO_CAPTIONS
 from models.data.benchmarks.gqa import GQA
+from models.data.benchmarks.nocaps import NOCAPS
 from models.data.benchmarks.ocid_ref import OCID_REF
 from models.data.benchmarks.pope import POPE
 from models.data.benchmarks.published import Published
@@ -20,6 +22,7 @@ DATA_SETS: Mapping[str, Published] = {
     for one in (
         *(VQA_V2, GQA, VIZWIZ, TEXT_VQA, REFCOCO),
         *(OCID_REF, POPE, VSR, TALLY_QA, AI2D),
+        *(NOCAPS, COCO_CAPTIONS),
     )
 }
 """By their names."""

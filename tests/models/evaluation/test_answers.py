@@ -18,6 +18,7 @@ def answer(number: int, *problems: Problem) -> Answer:
         score=0.5,
         baseline=0.25,
         loglikelihood=None if problems else -1.5,
+        probability=None if problems else 0.75,
         problems=problems,
     )
 
@@ -31,6 +32,7 @@ def test_the_same_answers_give_the_same_bytes(tmp_path: Path) -> None:
     ).read_bytes()
     rows = pq.read_table(tmp_path / "a folder" / "one").to_pylist()
     assert rows[0]["prediction"] == "red"
+    assert rows[0]["probability"] == 0.75
     assert rows[1] == {
         "benchmark": "b",
         "question_id": "2",
@@ -38,6 +40,7 @@ def test_the_same_answers_give_the_same_bytes(tmp_path: Path) -> None:
         "score": 0.5,
         "baseline": 0.25,
         "loglikelihood": None,
+        "probability": None,
         "problems": "missing_images short_answer_lists",
     }
     assert sorted(path.name for path in (tmp_path / "a folder").iterdir()) == ["one", "two"]

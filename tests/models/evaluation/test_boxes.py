@@ -77,6 +77,16 @@ def test_the_baseline_is_the_mean_box_in_the_middle() -> None:
     assert RefCoco().baselines(questions) == [1.0, 0.0, 0.0]  # the third overlaps by a third
 
 
+def test_the_middle_and_the_whole_image_are_guesses_that_need_no_model() -> None:
+    boxes = [[0.1, 0.1, 0.9, 0.9], [0.1, 0.1, 0.9, 0.9], [0.0, 0.0, 0.2, 0.2]]
+    guesses = RefCoco().constants([question(box) for box in boxes])
+    assert guesses == {
+        "majority_accuracy": "[0.10, 0.10, 0.90, 0.90]",
+        "centre_box_accuracy": "[0.20, 0.20, 0.80, 0.80]",  # the mean side is 0.6
+        "full_image_accuracy": "[0.00, 0.00, 1.00, 1.00]",
+    }
+
+
 @pytest.mark.parametrize("bbox", [None, [0.1, 0.2], [0.5, 0.2, 0.1, 0.6], "[0.1, 0.2, 0.5, 0.6]"])
 def test_a_row_without_a_box_is_refused_with_its_place(bbox: object) -> None:
     with pytest.raises(DataError) as caught:

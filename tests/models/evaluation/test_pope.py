@@ -15,15 +15,25 @@ def asked(answer: str) -> Question:
 def test_precision_recall_and_f1_are_those_of_yes() -> None:
     questions = [asked(answer) for answer in ("yes", "yes", "yes", "no", "no", "No")]
     given = ["yes", "yes", "no", "yes", "yes", "no"]
-    found = {score.metric: score.value for score in Pope().extra(questions, given)}
+    chances = [{"yes": share, "no": 1 - share} for share in (0.9, 0.6, 0.4, 0.8, 0.7, 0.1)]
+    scores = Pope().extra(questions, given, chances)
+    found = {score.metric: score.value for score in scores}
     assert found == pytest.approx(
-        {"precision": 2 / 4, "recall": 2 / 3, "f1": 4 / 7, "yes_rate": 4 / 6}
+        {
+            "precision": 2 / 4,
+            "recall": 2 / 3,
+            "f1": 4 / 7,
+            "yes_rate": 4 / 6,
+            "auroc": (3 + 1 + 1) / 9,
+            "average_precision": (1 / 1 + 2 / 4 + 3 / 5) / 3,
+        }
     )
 
 
 def test_a_metric_without_a_case_is_absent_with_a_reason() -> None:
-    scores = {score.metric: score for score in Pope().extra([asked("no")] * 3, ["no"] * 3)}
-    for metric in ("precision", "recall", "f1"):
+    unsure = [{"yes": 0.4, "no": 0.6}] * 3
+    scores = {score.metric: score for score in Pope().extra([asked("no")] * 3, ["no"] * 3, unsure)}
+    for metric in ("precision", "recall", "f1", "auroc", "average_precision"):
         assert scores[metric].value is None
         assert scores[metric].reason
     assert scores["yes_rate"].value == 0

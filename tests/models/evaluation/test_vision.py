@@ -1,5 +1,6 @@
 """Benchmarks as they are asked: options, averages and answers that cannot be had."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -87,6 +88,13 @@ def test_options_that_begin_alike_are_told_apart_by_all_their_tokens(
         assert answer.prediction == str(nats.index(max(nats)))
         assert answer.loglikelihood == pytest.approx(nats[int(question.answer)], abs=1e-4)
         assert answer.baseline == 1 / 13
+        likelihoods = [math.exp(one) for one in nats]
+        share = likelihoods[int(question.answer)] / sum(likelihoods)
+        assert answer.probability == pytest.approx(share, rel=1e-3)  # of float32 logits
+    scores = {score.metric: score for score in outcome.others}
+    chances = [answer.probability or 0 for answer in outcome.answers]
+    assert scores["answer_probability"].value == pytest.approx(sum(chances) / 4)
+    assert scores["auroc"].n == scores["average_precision"].n == 4
 
 
 def test_popes_splits_weigh_alike_whatever_their_sizes(ask: Ask) -> None:
@@ -104,6 +112,42 @@ def test_popes_splits_weigh_alike_whatever_their_sizes(ask: Ask) -> None:
     assert scores["majority_accuracy"].value == pytest.approx((0.5 + 0.5 + 1) / 3)
 
 
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("pope", [{"question": "how?", "answer": a, "split": "random"} for a in ("yes", "no")]),
+        ("vsr", [{"caption": "how.", "true_false": truth} for truth in (True, False)]),
+        ("tally-qa", [{"question": "how?", "answer": n, "split": "simple"} for n in (1, 2)]),
+        ("tally-qa-letters", [{"question": "?", "answer": n, "split": "simple"} for n in (1, 2)]),
+        (
+            "ai2d",
+            [
+                {"question": "how?", "answer_choices": ["1", "2"], "answer_label": label}
+                for label in (0, 1)
+            ],
+        ),
+    ],
+)
+def test_options_that_are_chosen_have_probabilities_that_are_ranked(
+    ask: Ask, name: str, rows: list[dict[str, object]]
+) -> None:
+    outcome = ask(benchmark(name, rows))
+    scores = {score.metric: score for score in outcome.others}
+    chances = [answer.probability for answer in outcome.answers]
+    # Asked blind, both questions have the same words, and so the same probabilities: a tie.
+    assert scores["auroc"].value == 0.5
+    assert scores["average_precision"].value == 0.5
+    assert all(chance is not None and 0 < chance < 1 for chance in chances)
+    assert scores["answer_probability"].n == 2
+
+
+def test_free_answers_have_no_probability(ask: Ask) -> None:
+    rows = [{"question": "how?", "answer": "5", "all_answers": ["5"] * 10}]
+    outcome = ask(benchmark("vqa-v2", rows))
+    assert [answer.probability for answer in outcome.answers] == [None]
+    assert "answer_probability" not in {score.metric for score in outcome.others}
+
+
 def test_vqa_scores_are_also_given_for_each_type_of_answer(ask: Ask) -> None:
     rows = [
         {"question": "how?", "answer": "5", "all_answers": ["5"] * 10, "answer_type": kind}
@@ -112,6 +156,79 @@ def test_vqa_scores_are_also_given_for_each_type_of_answer(ask: Ask) -> None:
     scores = {score.metric: score.n for score in ask(benchmark("vqa-v2", rows)).others}
     assert scores["accuracy_number"] == 1
     assert scores["accuracy_other"] == 2
+
+
+def test_the_majority_answer_is_scored_softly_where_annotators_disagree(ask: Ask) -> None:
+    votes = [["5"] * 10, ["5"] * 6 + ["3"] * 4, ["5"] * 2 + ["3"] * 8]
+    rows = [{"question": "?", "answer": v[0], "all_answers": v, "answer_type": "x"} for v in votes]
+    rows[2]["answer"] = "3"
+    scores = {score.metric: score for score in ask(benchmark("vqa-v2", rows)).others}
+    assert scores["majority_accuracy"].value == pytest.approx((1 + 1 + 0.6) / 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "centre", "full"),
+    # The boxes cover 0.36, 0.3 and 0.04 of the image. The guess is 0.44 by 0.46, lies inside the
+    # first (0.2024 / 0.36), sticks out of the second by 0.02 (0.1932 / 0.3092), misses the third.
+    [("refcoco", 2 / 3, 0), ("ocid-ref", 2 / 3, 2 / 3)],
+)
+def test_boxes_are_guessed_in_the_middle_and_around_everything(
+    ask: Ask, name: str, centre: float, full: float
+) -> None:
+    boxes = [[0.2, 0.2, 0.8, 0.8], [0.2, 0.2, 0.7, 0.8], [0.0, 0.0, 0.2, 0.2]]
+    rows = [
+        {"ref_expression": "5", "bbox": box, "clutter_split": "Minimum Clutter"} for box in boxes
+    ]
+    outcome = ask(benchmark(name, rows))
+    scores = {score.metric: score.value for score in outcome.others}
+    assert scores["centre_box_accuracy"] == pytest.approx(centre)
+    assert scores["full_image_accuracy"] == pytest.approx(full)
+    assert outcome.headline.baseline == pytest.approx(centre)
+
+
+def test_captions_are_written_freely_and_scored_against_all_references(ask: Ask) -> None:
+    captions = [["5 5 3 1", "5 3"], ["how many", "0 2 6 4"], ["7 8 9", "7"]]
+    asked = benchmark("captioning", [{"captions": some} for some in captions])
+    outcome = ask(asked)
+    family = asked.family.of_index(asked.questions)
+    for question, answer in zip(asked.questions, outcome.answers, strict=True):
+        assert answer.prediction is not None
+        assert answer.score == family.score(answer.prediction, question)
+        assert answer.loglikelihood is not None
+    assert outcome.headline.metric == "cider_d_over_10"
+    assert outcome.headline.value == pytest.approx(
+        sum(answer.score or 0 for answer in outcome.answers) / 3
+    )
+    scores = {score.metric: score for score in outcome.others}
+    assert scores["cider_d"].value == pytest.approx(10 * (outcome.headline.value or 0))
+    assert {f"bleu_{n}" for n in (1, 2, 3, 4)} <= set(scores)
+    # "5 5 3 1" is right for the first image alone.
+    own = family.score("5 5 3 1", asked.questions[0])
+    assert scores["majority_cider_d_over_10"].value == pytest.approx(own / 3)
+
+
+def test_a_captions_score_does_not_depend_on_how_many_are_asked_for(
+    respondent: Respondent, digits: Tokenizer, context_of: Callable[..., Any]
+) -> None:
+    rows = [{"captions": [f"{n} {n + 1} how many"]} for n in range(6)]
+    found: list[dict[str, float | None]] = []
+    for limit in (None, 2):
+        context = context_of(images=Images.BLIND, limit=limit)
+        examiner = Examiner(
+            respondent=respondent,
+            tokenizer=digits,
+            images=None,
+            suite=context.config.suite,
+            seed=0,
+            meter=Meter(context),
+        )
+        (outcome,) = run_vision_suite(examiner, [benchmark("captioning", rows)])
+        found.append({answer.question_id: answer.score for answer in outcome.answers})
+        found.append({answer.question_id: answer.baseline for answer in outcome.answers})
+    every, guessed, some, guessed_of_some = found
+    assert len(some) == 2
+    assert some.items() <= every.items()
+    assert guessed_of_some.items() <= guessed.items()
 
 
 def test_an_answer_without_end_is_cut_off_and_counted(ask: Ask) -> None:

@@ -7,6 +7,8 @@ from models.evaluation.rule import Rule
 from models.evaluation.vizwiz import VizWiz, normal_answer
 from orchestrator.errors import DataError
 
+UNKNOWN: list[dict[str, float]] = [{}] * 4  # free answers have no probabilities
+
 
 def row(answers: list[str], *, answerable: int = 1) -> dict[str, object]:
     nested = [[{"answer": answer, "answer_confidence": "yes"} for answer in answers]]
@@ -80,18 +82,18 @@ def test_saying_unanswerable_is_scored_by_average_precision_and_f1() -> None:
         read(["red"] * 10),
     ]
     said = ["Unanswerable.", "red", "unanswerable", "red"]
-    average, f1 = VizWiz().extra(questions, said)
+    average, f1 = VizWiz().extra(questions, said, UNKNOWN)
     # Precision 1/2, recall 1/2: 1/2 * 1/2 + (1 - 1/2) * 2/4; F1 = 2 * 1 / (2 + 2).
     assert (average.metric, average.value) == ("unanswerable_average_precision", 0.5)
     assert (f1.metric, f1.value) == ("unanswerable_f1", 0.5)
-    never = VizWiz().extra(questions, ["red"] * 4)
+    never = VizWiz().extra(questions, ["red"] * 4, UNKNOWN)
     assert [score.value for score in never] == [0.5, 0.0]
-    right = VizWiz().extra(questions, ["unanswerable"] * 2 + ["red"] * 2)
+    right = VizWiz().extra(questions, ["unanswerable"] * 2 + ["red"] * 2, UNKNOWN)
     assert [score.value for score in right] == [1.0, 1.0]
 
 
 def test_without_unanswerable_questions_there_is_nothing_to_measure() -> None:
-    scores = VizWiz().extra([read(["red"] * 10)], ["red"])
+    scores = VizWiz().extra([read(["red"] * 10)], ["red"], UNKNOWN)
     assert [(score.value, score.n) for score in scores] == [(None, 1)] * 2
     assert all(score.reason for score in scores)
 

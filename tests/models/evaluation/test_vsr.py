@@ -32,11 +32,17 @@ def test_the_likelier_word_is_right_or_wrong(
     assert Vsr().score(prediction, Vsr().question("3", row(true_false))) == score
 
 
-def test_what_always_true_would_score_is_told() -> None:
+def test_what_always_true_would_score_and_how_statements_are_ranked_is_told() -> None:
     questions = [Vsr().question("3", row(truth)) for truth in (True, True, True, False)]
-    always, said = Vsr().extra(questions, ["True", "False", "False", "False"])
+    chances = [{"True": share, "False": 1 - share} for share in (0.8, 0.4, 0.1, 0.2)]
+    given = ["True", "False", "False", "False"]
+    always, said, area, precision = Vsr().extra(questions, given, chances)
     assert (always.metric, always.value) == ("always_true_accuracy", 0.75)
     assert (said.metric, said.value) == ("true_rate", 0.25)
+    assert (area.metric, area.value) == ("auroc", pytest.approx(2 / 3))
+    # Thresholds 0.8, 0.4, 0.2 (wrong), 0.1: three right ones at places 1, 2 and 4.
+    assert precision.value == pytest.approx((1 + 1 + 3 / 4) / 3)
+    assert precision.baseline == 0.75
 
 
 @pytest.mark.parametrize("value", [1, "True", None])

@@ -335,6 +335,64 @@ def ai2d(folder: Path) -> None:
     (folder / "ai2d_test_ids.csv").write_text("10\n4000\n")
 
 
+def nocaps(folder: Path) -> None:
+    images = [
+        {
+            "id": number,
+            "open_images_id": name,
+            "file_name": f"{name}.jpg",
+            "coco_url": f"https://s3.amazonaws.com/nocaps/val/{name}.jpg",
+            "width": 12,
+            "height": 8,
+            "domain": domain,
+        }
+        for number, name, domain in (
+            (0, "0013ea2087020901", "in-domain"),
+            (1, "00c42a3f0c4d0d5d", "near-domain"),
+            (2, "01ff4a2ab4a3e8f1", "out-domain"),
+        )
+    ]
+    said = [
+        (0, "A baby is standing."),
+        (1, "A red bus."),
+        (2, "Two fish."),
+        (0, "The baby smiles."),
+    ]
+    annotations = [
+        {"id": i, "image_id": number, "caption": caption}
+        for i, (number, caption) in enumerate(said)
+    ]
+    write_json(
+        folder / "nocaps_val_4500_captions.json",
+        {"info": {"version": "1.0"}, "licenses": [], "images": images, "annotations": annotations},
+    )
+    for image in images:
+        write_image(folder / "images" / str(image["file_name"]))
+
+
+def coco_captions(folder: Path) -> None:
+    images: list[dict[str, object]] = []
+    for number, split in ((391895, "test"), (42, "train"), (60623, "test"), (73, "val")):
+        name = f"COCO_val2014_{number:012d}.jpg"
+        sentences = [
+            {"tokens": ["a", "man"], "raw": f"A man by {number} hills. ", "imgid": 0, "sentid": 1},
+            {"tokens": ["hills"], "raw": "Hills", "imgid": 0, "sentid": 2},
+        ]
+        images.append(
+            {
+                "filepath": "val2014",
+                "sentids": [1, 2],
+                "filename": name,
+                "imgid": 0,
+                "split": split,
+                "sentences": sentences,
+                "cocoid": number,
+            }
+        )
+        write_image(folder / "val2014" / name)
+    write_json(folder / "dataset_coco.json", {"images": images, "dataset": "coco"})
+
+
 WRITERS = {
     "vqa-v2": vqa_v2,
     "gqa": gqa,
@@ -346,6 +404,8 @@ WRITERS = {
     "vsr": vsr,
     "tally-qa": tally_qa,
     "ai2d": ai2d,
+    "nocaps": nocaps,
+    "coco-captions": coco_captions,
 }
 
 

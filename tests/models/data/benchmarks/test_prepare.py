@@ -250,6 +250,10 @@ DAMAGES: list[tuple[str, str, Callable[[Any], object]]] = [
         lambda v: next(iter(v["questions"].values())).update(correctAnswer=4),
     ),
     ("ai2d", "questions/10.png.json", lambda v: v.update(questions=[])),
+    ("nocaps", "nocaps_val_4500_captions.json", lambda v: v["annotations"][1].update(image_id=7)),
+    ("nocaps", "nocaps_val_4500_captions.json", lambda v: v["annotations"][1].update(caption="")),
+    ("coco-captions", "dataset_coco.json", lambda v: v["images"][0].update(sentences=[])),
+    ("coco-captions", "dataset_coco.json", lambda v: v["images"][0].update(cocoid="x")),
 ]
 
 

@@ -119,6 +119,21 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
             "split": "test",
         }
     },
+    "nocaps": {
+        "0": {
+            "image_id": 0,
+            "captions": ["A baby is standing.", "The baby smiles."],
+            "img_path": "images/nocaps/0013ea2087020901.jpg",
+            "domain": "in-domain",
+        }
+    },
+    "coco-captions": {
+        "391895": {
+            "image_id": 391895,
+            "captions": ["A man by 391895 hills.", "Hills"],
+            "img_path": "images/coco-val2014/COCO_val2014_000000391895.jpg",
+        }
+    },
 }
 """One row of each index file, by its id."""
 
@@ -135,6 +150,8 @@ ORDER = {
     "vsr": ["0", "1"],
     "tally-qa": ["30095774", "30095775"],
     "ai2d": ["0", "1", "2", "3"],
+    "nocaps": ["0", "1", "2"],
+    "coco-captions": ["391895", "60623"],
 }
 """Ids in the published order."""
 
