@@ -22,6 +22,7 @@ from models.architecture.vlm import VisionLanguageModel
 from models.data.batch import NO_DOCUMENT, Batch
 from models.training.features import Features
 from models.training.inputs import Inputs, prepare, split
+from models.training.lean_loss import LEAN_FROM, lean_sums
 from models.training.sharding import is_sharded
 from orchestrator.spec.execution import Execution, Precision
 from orchestrator.store.world import World
@@ -74,6 +75,11 @@ class NextToken:
         inputs = prepare(piece, self.features, torch.device(self.execution.device))
         idle = len(batch.images) > 0 and is_sharded(self.execution, self.world)
         logits = supervised_logits(self.model, inputs, self.execution, idle=idle)  # (N, V)
+        if logits.numel() >= LEAN_FROM:
+            loss, square = lean_sums(logits, inputs.targets)
+            loss, square = loss / batch.supervised, square / batch.supervised
+            objective = loss + self.z_loss * square if self.z_loss else loss
+            return Part(objective, loss.detach(), counted(piece))
         loss = F.cross_entropy(logits, inputs.targets, reduction="sum") / batch.supervised
         objective = loss
         if self.z_loss:
