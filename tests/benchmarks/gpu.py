@@ -37,7 +37,7 @@ from orchestrator.spec.presets import PRESETS
 from orchestrator.store.profile_file import load_profile
 
 NAMES = {"open_lm_79m": 16, "open_lm_411m": 8, "open_lm_1b": 4}
-"""Presets (79M, 411M and 1.4B), and the sequences of one step. Assumed to fit 80 GB; not tried yet."""
+"""Presets (79M, 411M and 1.4B), and the sequences of one step. Assumed to fit 80 GB."""
 GOALS = {"open_lm_79m": 0.30, "open_lm_411m": 0.40, "open_lm_1b": 0.45}
 """Model-FLOP utilisation to reach on one H100. Assumed: none has been measured yet."""
 WARM, TIMED = 3, 10
