@@ -23,6 +23,7 @@ from models.data.batch import IGNORE, NO_DOCUMENT, Batch
 from models.data.tokenizer import IMAGE
 from models.training.features import Features
 from models.training.inputs import Inputs, prepare, split
+from models.training.lean_loss import LEAN_FROM, lean_terms
 from models.training.sharding import is_sharded
 from orchestrator.spec.execution import Execution, Precision
 from orchestrator.store.world import World
@@ -87,12 +88,14 @@ class NextToken:
         inputs = prepare(piece, self.features, torch.device(self.execution.device))
         idle = len(batch.images) > 0 and is_sharded(self.execution, self.world)
         logits = supervised_logits(self.model, inputs, self.execution, idle=idle)  # (N, V)
-        nats = F.cross_entropy(logits, inputs.targets, reduction="none")  # (N,)
-        loss = nats.sum() / batch.supervised
-        objective = loss
-        if self.z_loss:
-            partition = logits.logsumexp(-1).square().sum() / batch.supervised
-            objective = loss + self.z_loss * partition
+        if logits.numel() >= LEAN_FROM:
+            nats, squares = lean_terms(logits, inputs.targets)  # (N,) each
+        else:
+            nats = F.cross_entropy(logits, inputs.targets, reduction="none")  # (N,)
+            squares = logits.logsumexp(-1).square() if self.z_loss else None  # (N,)
+        loss = objective = nats.sum() / batch.supervised
+        if self.z_loss and squares is not None:
+            objective = loss + self.z_loss * (squares.sum() / batch.supervised)
         kinds = {} if self.features is None else by_kind(piece, nats.detach())
         return Part(objective, loss.detach(), counted(piece), kinds)
 
