@@ -39,6 +39,8 @@ class Warn(StrEnum):
     """A part of the bootstrap's replicates could not be fitted."""
     FEW_CLUSTERS = "few clusters"
     """So few clusters that resampling them says little."""
+    SEVERAL_CODES = "several code versions"
+    """The fitted runs were not all made by the same code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Fit a study's text losses and keep what came out, refusals too, in `fits/<name>.json`."""
 
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from dataclasses import asdict, dataclass, field, replace
 from typing import cast
 
 import numpy as np
@@ -11,7 +12,7 @@ from analysis.fits.bootstrap import Bootstrap
 from analysis.fits.engine import fit
 from analysis.fits.losses import column, on_frontier, points_of, trunk_losses
 from analysis.fits.points import Points
-from analysis.fits.record import Fit
+from analysis.fits.record import Fit, Flag, Warn
 from analysis.intervals import LEVEL
 from analysis.laws.chinchilla import (
     CHINCHILLA,
@@ -37,6 +38,8 @@ FEWEST_SIZES = 3
 INTERVALS = Bootstrap(replicates=1000, level=LEVEL)
 """How the intervals of a study's fits are made."""
 
+_NAMED = 5
+"""Runs of another code version that are named one by one."""
 _CURVE_POINTS = 60
 _HELD_FIXED = " The choice of points is held fixed in the resamples."
 
@@ -153,6 +156,7 @@ def _fit(
     try:
         _check_sizes(task.law, chosen)
         fitted = fit(task.law, chosen, rng, intervals=INTERVALS)
+        fitted = replace(fitted, flags=(*fitted.flags, *_codes(losses, task.kept)))
     except FitError as error:
         return StudyFit(task=task, fit=None, refusal=error, extra={"code": code})
     extra: dict[str, Plain] = {"code": code, "backtest": _backtest(task.law, chosen)}
@@ -165,6 +169,22 @@ def _fit(
     else:
         extra["curve"] = _curve(fitted, _grid(chosen.inputs[:, 0])[:, None])
     return StudyFit(task=task, fit=fitted, extra=extra)
+
+
+def _codes(losses: pd.DataFrame, kept: frozenset[str]) -> list[Flag]:
+    """Name the fitted runs that another version of the code made than the most."""
+    fitted = losses[losses["run_id"].isin(list(kept))].dropna(subset=["code"])
+    makers = {
+        str(run): str(code) for run, code in zip(fitted["run_id"], fitted["code"], strict=True)
+    }
+    counts = Counter(makers.values())
+    if len(counts) < 2:
+        return []
+    ((most, number),) = counts.most_common(1)
+    others = [f"{run} by {code}" for run, code in makers.items() if code != most]
+    more = f", and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+    detail = f"{number} of {len(makers)} runs by {most}; {', '.join(others[:_NAMED])}{more}"
+    return [Flag(kind=Warn.SEVERAL_CODES, detail=detail)]
 
 
 def _check_sizes(law: Law, points: Points) -> None:

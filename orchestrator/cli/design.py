@@ -104,10 +104,10 @@ def addition_lines(plan: Plan, made: "Fit", quantity: str) -> list[str]:
     found = additions(made.law, theta, inputs, of, _candidates(trunks), noise=noise)
     return [
         f"{quantity} = {float(of(theta)):.4g}, +-{now:.2g} now (90 %, by the delta method, noise "
-        f"of a run {noise:.2%}). Best next runs, one after the other, for their device hours:",
+        f"of a run {noise:.2%}). Best next runs for their device hours, one after the other:",
         *(
             f"  {item.label}: {quantities.hours(item.hours)}, then +-{item.half_width:.2g} "
-            f"({item.narrowing_per_hour:.2%} narrower for each hour)"
+            f"({item.narrowing_per_hour * item.hours:.1%} narrower)"
             for item in found
         ),
     ]

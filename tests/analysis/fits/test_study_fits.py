@@ -1,12 +1,15 @@
 """A study's fits are written with their evidence; what cannot be fitted is recorded as refused."""
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from analysis.fits.losses import on_frontier, trunk_losses
+from analysis.fits.record import Warn
 from analysis.fits.study import LOSS_OF_FLOPS, LOSS_OF_PARAMS_AND_TOKENS, fit_study
 from analysis.study import open_study
 from orchestrator.store.files import read_json
@@ -80,3 +83,20 @@ def test_two_sizes_are_refused_and_recorded(
     assert record["status"] == "refused"
     assert "2 model sizes" in record["refusal"]["what"]  # type: ignore[index]
     assert "parameters" not in record
+
+
+def test_runs_of_another_code_version_are_named(study_folder: StudyFolder, tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path / "mixed")
+    shutil.copytree(study_folder.path, folder.path)
+    table = folder.tables / "results.parquet"
+    rows = pd.read_parquet(table)
+    losses = trunk_losses(open_study(folder))
+    other = str(losses["run_id"].iloc[0])
+    rows.loc[rows["run_id"] == other, "code"] = "fff9999"
+    rows.to_parquet(table)
+    made = {item.task.name: item for item in fit_study(folder, np.random.default_rng(0))}
+    fitted = made[LOSS_OF_PARAMS_AND_TOKENS].fit
+    assert fitted is not None
+    (flag,) = [flag for flag in fitted.flags if flag.kind is Warn.SEVERAL_CODES]
+    assert f"{other} by fff9999" in flag.detail
+    assert f"{len(losses) - 1} of {len(losses)} runs by abc1234" in flag.detail
