@@ -48,7 +48,10 @@ def train(training: Training, context: StageContext) -> Trained:
     with joined(context.world, context.execution) as ranks:
         standing = resume(training, context, ranks)
         whole = _spread(training, context)
-        _go_on(training, context, ranks, standing)
+        try:
+            _go_on(training, context, ranks, standing)
+        finally:
+            standing.writer.wait()
         if ranks.world.is_first:
             with context.holding():
                 checkpoint.clear(context.folder.checkpoints, keep=1, latest=training.end)
@@ -86,16 +89,18 @@ def _go_on(training: Training, context: StageContext, ranks: Ranks, standing: St
     """Go from a position to the end, all processes in step."""
     context.resumed(standing.position // training.batch)
     if is_anchor(training, standing.position):
-        save(training, context, standing)
+        save(training, context, standing, beside=True)
     saved = time.monotonic()
     while standing.position < training.end:
         context.report(_step(training, context, ranks, standing))
+        standing.writer.check()
         position = standing.position
         due = time.monotonic() - saved >= training.checkpoint_seconds
         told = ranks.everyones((context.stop_requested(), due))
         stopped, due = any(stop for stop, _ in told), any(due for _, due in told)
-        if position == training.end or stopped or due or is_anchor(training, position):
-            save(training, context, standing)
+        last = position == training.end or stopped
+        if last or due or is_anchor(training, position):
+            save(training, context, standing, beside=not last)
             saved = time.monotonic()
         if stopped:
             ranks.everyones(None)  # the checkpoint is there before anybody leaves

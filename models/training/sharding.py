@@ -92,6 +92,11 @@ def gathered(tensors: Mapping[str, Tensor], *, keep: bool) -> dict[str, Tensor]:
     return found
 
 
+def copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return copies on the CPU, of tensors that are there as well."""
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
+
+
 def total_norm(norm: Tensor) -> float:
     """Return a gradient norm as a number, wherever its parts lie."""
     return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)

@@ -1,7 +1,8 @@
 """Where training stands: taken from checkpoints, kept in them, and set back to one of them."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from torch import Tensor
 
@@ -12,8 +13,9 @@ from models.training.checkpoint import Checkpoint
 from models.training.guard import Judge
 from models.training.optimizer import load_state, state_tensors
 from models.training.ranks import Ranks
-from models.training.sharding import gathered, is_sharded
+from models.training.sharding import copied, gathered, is_sharded
 from models.training.training import Training
+from models.training.writer import Writer
 from orchestrator.errors import RecordError
 from orchestrator.spec.execution import Execution
 from orchestrator.spec.guard import BadStep
@@ -42,6 +44,8 @@ class Standing:
     """What was counted from position 0 on."""
     judge: Judge
     """Knows the good steps so far."""
+    writer: Writer = field(default_factory=Writer)
+    """Writes checkpoints beside the steps."""
 
 
 def is_cut(training: Training, execution: Execution, world: World) -> bool:
@@ -75,8 +79,16 @@ def resume(training: Training, context: StageContext, ranks: Ranks) -> Standing:
     return Standing(own.position, Counter(own.counters), Judge(training.guard, own.recent))
 
 
-def save(training: Training, context: StageContext, standing: Standing) -> None:
-    """Write a checkpoint; shares are put together for it, by all processes."""
+def save(training: Training, context: StageContext, standing: Standing, *, beside: bool) -> None:
+    """Write a checkpoint; shares are put together for it, by all processes.
+
+    Args:
+        training: what is trained.
+        context: of the run.
+        standing: how far it is.
+        beside: whether to go on as soon as weights and state are copied, and write meanwhile.
+    """
+    standing.writer.wait()
     position = standing.position
     resumable = position < training.end or training.keep_optimizer
     first = context.world.is_first
@@ -85,14 +97,17 @@ def save(training: Training, context: StageContext, standing: Standing) -> None:
     if is_cut(training, context.execution, context.world):
         weights = gathered(weights, keep=first)
         state = None if state is None else gathered(state, keep=first)
+    elif beside and first:  # they change while they are written
+        weights, state = copied(weights), None if state is None else copied(state)
     if not first:
         return
-    checkpoint.save(
+    write = partial(
+        checkpoint.save,
         context.folder.checkpoints,
         Checkpoint(
             step=position // training.batch,
             position=position,
-            counters=standing.counters,
+            counters=dict(standing.counters),
             weights=weights,
             optimizer=state,
             recent=standing.judge.recent,
@@ -101,6 +116,10 @@ def save(training: Training, context: StageContext, standing: Standing) -> None:
         also=_anchors(training, context, position),
         holding=context.holding,
     )
+    if beside:
+        standing.writer.start(write)
+    else:
+        write()
 
 
 def is_anchor(training: Training, position: int) -> bool:
@@ -121,6 +140,7 @@ def rewind(training: Training, context: StageContext, ranks: Ranks, standing: St
     Raises:
         RecordError: if the checkpoint to go back to is missing or damaged.
     """
+    standing.writer.wait()
     checkpoints = context.folder.checkpoints
     latest = standing.position - _stride(training) * training.batch
     earlier = [p for p in checkpoint.positions(checkpoints) if is_anchor(training, p)]

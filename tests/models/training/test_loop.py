@@ -1,8 +1,11 @@
 """A run that was stopped, or lost a checkpoint, ends where an undisturbed one ends: bit for bit."""
 
+import errno
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -140,6 +143,39 @@ def test_checkpoints_are_made_in_time_and_removed_when_a_later_one_is_complete(
     context = stage_context(RUN)
     train(training(checkpoint_seconds=0.0), context)
     assert_equal(final(context), undisturbed)
+
+
+def test_steps_go_on_while_a_checkpoint_is_written(
+    stage_context: Contexts, undisturbed: checkpoint.Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, write = stage_context(RUN), checkpoint.save
+    written: list[int] = []
+
+    def slow(folder: Path, content: checkpoint.Checkpoint, **more: Any) -> Path:
+        deadline = time.monotonic() + 10
+        while content.step < STEPS and len(context.reports) <= content.step:
+            assert time.monotonic() < deadline, "training waits for the disk"
+            time.sleep(0.001)
+        written.append(content.step)
+        return write(folder, content, **more)
+
+    monkeypatch.setattr(checkpoint, "save", slow)
+    train(training(checkpoint_seconds=0.0), context)
+    assert written == list(range(1, STEPS + 1))
+    assert_equal(final(context), undisturbed)
+
+
+def test_a_full_disk_beside_training_ends_it(
+    stage_context: Contexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any, **more: Any) -> None:
+        del arguments, more
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    with pytest.raises(OSError, match="No space") as caught:
+        train(training(checkpoint_seconds=0.0), stage_context(RUN))
+    assert caught.value.errno == errno.ENOSPC
 
 
 def test_a_finished_run_takes_no_further_step(
