@@ -14,6 +14,10 @@ from orchestrator.store.study_file import load_study
 from orchestrator.store.study_plan import load_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analysis.fits.effects import EffectFit
+    from analysis.fits.record import Value
     from analysis.fits.study import StudyFit
 
 
@@ -31,12 +35,13 @@ def fit(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object per fit")] = False,
 ) -> None:
-    """Fit the text losses of the study's trunks, with intervals; writes fits/*.json.
+    """Fit text losses and the effects of a study's axes, with intervals; writes fits/*.json.
 
     Example: sweep fit sweeps/demo.yaml
     """
     import numpy as np
 
+    from analysis.fits.effects import fit_effects
     from analysis.fits.study import LOSS_OF_PARAMS_AND_TOKENS, fit_study
     from orchestrator.cli.design import addition_lines
 
@@ -46,11 +51,15 @@ def fit(
         )
     folder = StudyFolder(root / load_study(study).name)
     fits = fit_study(folder, np.random.default_rng(seed))
-    for item in fits:
-        if as_json:
+    effects = fit_effects(folder, np.random.default_rng(seed))
+    if as_json:
+        for item in (*fits, *effects):
             typer.echo(json.dumps(item.plain()))
-        else:
+    else:
+        for item in fits:
             _print(item)
+        for effect in effects:
+            _print_effect(effect)
     if not as_json:
         typer.echo(f"written to {folder.fits}")
     if design is not None:
@@ -68,14 +77,29 @@ def _print(item: "StudyFit") -> None:
         return
     made = item.fit
     typer.echo(f"{item.task.name}: {made.law.equation}")
-    table = Table()
-    for name in ("parameter", "value", "90 % interval"):
-        table.add_column(name, justify="left" if name == "parameter" else "right")
-    for value in (*made.parameters, *made.derived):
-        interval = "" if value.low is None else f"[{value.low:.4g}, {value.high:.4g}]"
-        table.add_row(value.name, f"{value.value:.4g}", interval.replace("[", "\\["))
     method = made.interval.method if made.interval else "no intervals"
-    Console().print(table)
+    _print_values((*made.parameters, *made.derived))
     typer.echo(f"{made.estimator.name}; {len(made.used)} points; {method}")
     for flag in made.flags:
         typer.echo(f"doubt: {flag.kind.value}: {flag.detail}")
+
+
+def _print_effect(item: "EffectFit") -> None:
+    if item.refusal is not None:
+        typer.echo(f"{item.effect.name}: refused: {item.refusal}")
+        return
+    typer.echo(f"{item.effect.name}: {item.equation}")
+    _print_values(item.values)
+    typer.echo(f"{len(item.run_ids)} points; for {item.effect.words}")
+    for kind, detail in item.doubts:
+        typer.echo(f"doubt: {kind}: {detail}")
+
+
+def _print_values(values: "Sequence[Value]") -> None:
+    table = Table()
+    for name in ("parameter", "value", "90 % interval"):
+        table.add_column(name, justify="left" if name == "parameter" else "right")
+    for value in values:
+        interval = "" if value.low is None else f"[{value.low:.4g}, {value.high:.4g}]"
+        table.add_row(value.name, f"{value.value:.4g}", interval.replace("[", "\\["))
+    Console().print(table)

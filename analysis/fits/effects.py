@@ -1,0 +1,244 @@
+"""What a study's arms say of one axis at a time, kept as `fits/<name>.json` beside the laws.
+
+Models differ by far more than an axis moves them, so that each is taken relative to its own mean
+over the axis, or to its own value without images; only models measured at every value count. The
+curves then speak of the mean model of the arms, not of any one.
+"""
+
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from analysis.figures.curve import SCORE
+from analysis.fits.bootstrap import Bootstrap
+from analysis.fits.engine import fit
+from analysis.fits.parabola import critical_ratio, parabola
+from analysis.fits.points import clean_points
+from analysis.fits.record import Value
+from analysis.intervals import LEVEL
+from analysis.laws.law import Array
+from analysis.laws.saturation import saturation
+from analysis.study import StudyResults, open_study, scores
+from orchestrator.errors import FitError
+from orchestrator.spec.codec import Plain
+from orchestrator.store.files import write_json
+from orchestrator.store.layout import StudyFolder
+
+TOLERANCE = 0.01
+"""Share by which the text loss may rise at the critical ratio: an assumption of ours."""
+
+_RESAMPLES = Bootstrap(replicates=1000, level=LEVEL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """A curve over one axis."""
+
+    name: str
+    """Name of its file."""
+    figure: str
+    """The figure whose arms vary the axis."""
+    axis: str
+    """Column of x."""
+    measure: tuple[str, str, str]
+    """Suite, benchmark and metric of y."""
+    words: str
+    """What is read from it."""
+    moves_along: tuple[str, ...] = ()
+    """Axes that change with x in the study's own arms, and so tell no models apart."""
+
+
+BEST_RATIO = Effect(
+    name="vision_of_image_ratio",
+    figure="figure_5",
+    axis="image_ratio",
+    measure=("vision", "average", SCORE),
+    words="the image ratio with the highest vision score",
+)
+BEST_COOLDOWN_POINT = Effect(
+    name="vision_of_cooldown_point",
+    figure="figure_4",
+    axis="cooldown_point",
+    measure=("vision", "average", SCORE),
+    words="the cooldown point with the highest vision score",
+    moves_along=("learning_rate_rule",),  # at the end of text the rate has to be warmed up again
+)
+EPOCHS = Effect(
+    name="vision_of_epochs",
+    figure="figure_8",
+    axis="epochs",
+    measure=("vision", "average", SCORE),
+    words="how fast the vision score nears its ceiling",
+)
+CRITICAL_RATIO = Effect(
+    name="text_loss_of_image_ratio",
+    figure="figure_5",
+    axis="image_ratio",
+    measure=("loss", "val_text_loss", "nats_per_token"),
+    words=f"the largest image ratio at which the text loss rises by {TOLERANCE:.0%} at most",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectFit:
+    """What came out for one axis, or why nothing did."""
+
+    effect: Effect
+    """What was asked for."""
+    equation: str
+    """Of the curve, with what its values are relative to."""
+    source: str
+    """Where the form is from."""
+    values: tuple[Value, ...] = ()
+    """What was fitted and read."""
+    run_ids: tuple[str, ...] = ()
+    """The runs behind it."""
+    doubts: tuple[tuple[str, str], ...] = ()
+    """Kind and detail of each."""
+    refusal: FitError | None = None
+    """Why there is no fit."""
+
+    def plain(self) -> dict[str, Plain]:
+        """Return the record as JSON values."""
+        found: dict[str, Plain] = {
+            "name": self.effect.name,
+            "status": "refused" if self.refusal else "fitted",
+            "selection": f"Models of the arms of {self.effect.figure} that were measured at every "
+            f"{self.effect.axis}, for {self.effect.words}.",
+            "law": {
+                "name": f"{self.effect.measure[1]} over {self.effect.axis}",
+                "equation": self.equation,
+                "source": self.source,
+            },
+        }
+        if self.refusal is not None:
+            words = (self.refusal.what, self.refusal.where, self.refusal.mend)
+            return {**found, "refusal": dict(zip(("what", "where", "mend"), words, strict=True))}
+        return {
+            **found,
+            "parameters": [dict(asdict(value)) for value in self.values],
+            "interval": {"method": "bootstrap", "level": LEVEL, "replicates": 1000},
+            "run_ids": list(self.run_ids),
+            "flags": [{"kind": kind, "detail": detail} for kind, detail in self.doubts],
+        }
+
+
+def fit_effects(folder: StudyFolder, rng: np.random.Generator) -> tuple[EffectFit, ...]:
+    """Fit a curve over each axis that the arms of a study's figures vary; write a file for each.
+
+    Args:
+        folder: the study's results.
+        rng: makes the resamples.
+
+    Raises:
+        RecordError: if the plan or the results table is missing or damaged.
+    """
+    study = open_study(folder)
+    made = (
+        _optimum(study, BEST_RATIO, rng),
+        _optimum(study, BEST_COOLDOWN_POINT, rng),
+        _saturation(study, rng),
+        _critical(study, rng),
+    )
+    for item in made:
+        write_json(folder.fits / f"{item.effect.name}.json", item.plain())
+    return made
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Curve:
+    """Values of complete models: x and y of each, with its run."""
+
+    x: Array
+    y: Array
+    run_ids: tuple[str, ...] = field(default=())
+
+
+def _optimum(study: StudyResults, effect: Effect, rng: np.random.Generator) -> EffectFit:
+    equation = f"score - mean of its model = c0 + c1 {effect.axis} + c2 {effect.axis}^2"
+    source = "a parabola about the optimum: an assumption"
+    try:
+        curve = _curve(study, effect)
+        found = parabola(curve.x, curve.y, rng, is_minimum=False, level=LEVEL)
+    except FitError as error:
+        return EffectFit(effect=effect, equation=equation, source=source, refusal=error)
+    outside = f"measured from {curve.x.min():g} to {curve.x.max():g}"
+    return EffectFit(
+        effect=effect,
+        equation=equation,
+        source=source,
+        values=(found.optimum, found.reached),
+        run_ids=curve.run_ids,
+        doubts=() if found.is_inside else (("optimum outside", outside),),
+    )
+
+
+def _saturation(study: StudyResults, rng: np.random.Generator) -> EffectFit:
+    law = saturation(EPOCHS.axis)
+    equation = law.equation.replace("score", "1 + score - mean of its model", 1)
+    try:
+        curve = _curve(study, EPOCHS)
+        points = clean_points(curve.x[:, None], 1 + curve.y, list(curve.run_ids), None)
+        found = fit(law, points, rng, intervals=_RESAMPLES)
+    except FitError as error:
+        return EffectFit(effect=EPOCHS, equation=equation, source=law.source, refusal=error)
+    return EffectFit(
+        effect=EPOCHS,
+        equation=equation,
+        source=law.source,
+        values=(*found.parameters, *found.derived),
+        run_ids=curve.run_ids,
+        doubts=tuple((flag.kind.value, flag.detail) for flag in found.flags),
+    )
+
+
+def _critical(study: StudyResults, rng: np.random.Generator) -> EffectFit:
+    equation = "loss / loss without images = c0 + c1 image_ratio + c2 image_ratio^2"
+    source = "a parabola: an assumption"
+    try:
+        curve = _curve(study, CRITICAL_RATIO, relative_to_first=True)
+        value = critical_ratio(curve.x, curve.y, TOLERANCE, rng)
+    except FitError as error:
+        return EffectFit(effect=CRITICAL_RATIO, equation=equation, source=source, refusal=error)
+    return EffectFit(
+        effect=CRITICAL_RATIO,
+        equation=equation,
+        source=source,
+        values=(value,),
+        run_ids=curve.run_ids,
+    )
+
+
+def _curve(study: StudyResults, effect: Effect, *, relative_to_first: bool = False) -> _Curve:
+    """Return every complete model's values, relative to its mean or to its lowest x.
+
+    Raises:
+        FitError: if no model was measured at two values of the axis or more.
+    """
+    rows = scores(study.table.rows(study.arms_of(effect.figure)), *effect.measure)
+    rows = rows.drop_duplicates(["run_id", effect.axis]).dropna(subset=[effect.axis])
+    places = rows[effect.axis].nunique()
+    aside = (effect.axis, *effect.moves_along)
+    others = [name for name in study.table.axes if name in rows and name not in aside]
+    keys = rows[others].astype("str").fillna("none").agg("|".join, axis=1) if others else None
+    groups = [own for _, own in rows.groupby(keys)] if keys is not None and len(rows) else [rows]
+    complete = [own for own in groups if own[effect.axis].nunique() == places]
+    if places < 2 or not complete:
+        raise FitError(
+            f"no model was measured at several values of {effect.axis}",
+            effect.figure,
+            f"run an arm that varies {effect.axis} and feeds {effect.figure}",
+        )
+    parts: list[pd.DataFrame] = []
+    for own in complete:
+        means = own.groupby(effect.axis)["value"].mean()
+        base = float(means.iloc[0]) if relative_to_first else float(means.mean())
+        y = own["value"] / base if relative_to_first else own["value"] - base
+        parts.append(own.assign(y=y))
+    whole = pd.concat(parts)
+    return _Curve(
+        whole[effect.axis].to_numpy(dtype=np.float64),
+        whole["y"].to_numpy(dtype=np.float64),
+        tuple(whole["run_id"].astype("str").tolist()),
+    )
