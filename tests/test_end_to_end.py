@@ -166,6 +166,7 @@ def test_two_models_are_compared_question_by_question(finished: Path) -> None:
         assert line["n"] > 0
         assert (line["only_a"], line["only_b"]) == (0, 0)
         assert line["low"] <= line["difference"] <= line["high"]
+    sweep("results", str(SMOKE), "--results", str(finished))
     table = pd.read_parquet(StudyFolder(finished / "smoke").tables / "results.parquet")
     asked = table[(table["suite"] == "vision") & (table["benchmark"] == "shapeworld_vqa")]
     shown = next(x for x in lines if (x["suite"], x["benchmark"]) == ("vision", "shapeworld_vqa"))

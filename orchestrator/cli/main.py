@@ -37,7 +37,7 @@ COMMANDS = {
     "fit": "Fit text losses and the effects of a study's axes, with intervals; writes fits/*.json.",
     "figures": "Draw the study's figures as PNG and PDF, each with its numbers in a CSV beside it.",
     "report": "Write one HTML page: plan, progress, costs, figures, tables, fits, what is missing.",
-    "data": "Make, tokenize, count and check data.",
+    "data": "Make, tokenize, count, check and index data.",
     "cluster": "Start and stop a real Slurm on this machine, to rehearse on.",
 }
 """Subcommands, each with the first sentence of its own help: the list needs no import of them."""
