@@ -6,10 +6,8 @@ Kembhavi et al. 2016 (arXiv:1603.07396); the headline is over all questions, as 
 from collections.abc import Sequence
 
 from models.evaluation.answering import ChosenAnswer
-from models.evaluation.discrimination import Probabilities, class_scores
 from models.evaluation.prompts import LETTERS, lettered
 from models.evaluation.question import Question, Row
-from models.evaluation.scores import Score
 
 CHOICES = 4
 """Letters to choose from, also where a question has fewer choices (vlm-evaluation, ai2d.py)."""
@@ -41,13 +39,3 @@ class Ai2d(ChosenAnswer):
     def baselines(self, questions: Sequence[Question]) -> list[float]:
         """Return 1 / letters for each."""
         return [1 / CHOICES] * len(questions)
-
-    def extra(
-        self,
-        questions: Sequence[Question],
-        predictions: Sequence[str],
-        probabilities: Sequence[Probabilities],
-    ) -> tuple[Score, ...]:
-        """Return how well the letters' probabilities tell which one is right."""
-        del predictions
-        return class_scores(questions, probabilities)

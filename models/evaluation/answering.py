@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Self
 
-from models.evaluation.discrimination import Probabilities
+from models.evaluation.discrimination import Probabilities, class_scores
 from models.evaluation.family import Average
 from models.evaluation.problem import Problem
 from models.evaluation.question import Question
@@ -92,6 +92,6 @@ class ChosenAnswer:
         predictions: Sequence[str],
         probabilities: Sequence[Probabilities],
     ) -> tuple[Score, ...]:
-        """Return no further metric."""
-        del questions, predictions, probabilities
-        return ()
+        """Return how well the options' probabilities tell which one is right."""
+        del predictions
+        return class_scores(questions, probabilities)

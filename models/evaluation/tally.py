@@ -7,10 +7,8 @@ which asks for letters.
 from collections.abc import Sequence
 
 from models.evaluation.answering import ChosenAnswer
-from models.evaluation.discrimination import Probabilities, class_scores
 from models.evaluation.prompts import LETTERS, lettered, number
 from models.evaluation.question import Question, Row
-from models.evaluation.scores import Score
 
 COUNTS = 16
 """Counts that are offered as letters: 0 to 15, all answers of the published questions."""
@@ -38,16 +36,6 @@ class Tally(ChosenAnswer):
         """Return 1 / counts for each."""
         return [1 / len(self.options(questions))] * len(questions)
 
-    def extra(
-        self,
-        questions: Sequence[Question],
-        predictions: Sequence[str],
-        probabilities: Sequence[Probabilities],
-    ) -> tuple[Score, ...]:
-        """Return how well the counts' probabilities tell which one is right."""
-        del predictions
-        return class_scores(questions, probabilities)
-
 
 class LetteredTally(ChosenAnswer):
     """The family of TallyQA as vlm-evaluation asks it: A stands for 0, P for 15."""
@@ -73,13 +61,3 @@ class LetteredTally(ChosenAnswer):
     def baselines(self, questions: Sequence[Question]) -> list[float]:
         """Return 1 / counts for each."""
         return [1 / COUNTS] * len(questions)
-
-    def extra(
-        self,
-        questions: Sequence[Question],
-        predictions: Sequence[str],
-        probabilities: Sequence[Probabilities],
-    ) -> tuple[Score, ...]:
-        """Return how well the letters' probabilities tell which one is right."""
-        del predictions
-        return class_scores(questions, probabilities)
