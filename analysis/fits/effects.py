@@ -70,6 +70,7 @@ EPOCHS = Effect(
     axis="epochs",
     measure=("vision", "average", SCORE),
     words="how fast the vision score nears its ceiling",
+    moves_along=("instructions",),  # a model that was not fine-tuned has none
 )
 CRITICAL_RATIO = Effect(
     name="text_loss_of_image_ratio",
@@ -188,8 +189,11 @@ def _saturation(study: StudyResults, rng: np.random.Generator) -> EffectFit:
         equation=equation,
         source=law.source,
         values=(*found.parameters, *found.derived),
-        run_ids=curve.run_ids,
-        doubts=tuple((flag.kind.value, flag.detail) for flag in found.flags),
+        run_ids=found.used,
+        doubts=(
+            *((flag.kind.value, flag.detail) for flag in found.flags),
+            *(("left out", f"{one.label}: {one.reason}") for one in found.dropped),
+        ),
     )
 
 
@@ -213,11 +217,16 @@ def _critical(study: StudyResults, rng: np.random.Generator) -> EffectFit:
 def _curve(study: StudyResults, effect: Effect, *, relative_to_first: bool = False) -> _Curve:
     """Return every complete model's values, relative to its mean or to its lowest x.
 
+    Only the arms with the most places count: others compare something else at a few of them.
+
     Raises:
         FitError: if no model was measured at two values of the axis or more.
     """
     rows = scores(study.table.rows(study.arms_of(effect.figure)), *effect.measure)
-    rows = rows.drop_duplicates(["run_id", effect.axis]).dropna(subset=[effect.axis])
+    rows = rows.dropna(subset=[effect.axis])
+    counts = {str(arm): own[effect.axis].nunique() for arm, own in rows.groupby("arm")}
+    most = [arm for arm, count in counts.items() if count == max(counts.values())]
+    rows = rows[rows["arm"].isin(most)].drop_duplicates(["run_id", effect.axis])
     places = rows[effect.axis].nunique()
     aside = (effect.axis, *effect.moves_along)
     others = [name for name in study.table.axes if name in rows and name not in aside]
