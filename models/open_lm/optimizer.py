@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from models.open_lm.decoder import read_state
+from models.open_lm.decoder import EMBEDDING, OUTPUT, read_state
 from models.open_lm.files import load
 from orchestrator.errors import ConfigError, RecordError
 from orchestrator.spec.optimizer import Decay, OptimizerConfig
@@ -128,8 +128,15 @@ def check_path(folder: Path) -> None:
 
 
 def _parameters(checkpoint: Path) -> list[str]:
-    """Return the names of a model's parameters in the order of OpenLM's modules."""
-    return [name for name in read_state(checkpoint) if not name.endswith(".inv_freq")]
+    """Return the names of a model's parameters in the order of OpenLM's modules.
+
+    Tied weights stand in a file under both names and are one parameter, under the first.
+    """
+    tensors = read_state(checkpoint)
+    embedding, output = tensors.get(EMBEDDING), tensors.get(OUTPUT)
+    if embedding is not None and output is not None and torch.equal(embedding, output):
+        del tensors[OUTPUT]
+    return [name for name in tensors if not name.endswith(".inv_freq")]
 
 
 def _state(content: Mapping[str, object], path: Path) -> dict[int | str, dict[str, Tensor]]:

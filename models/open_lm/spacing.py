@@ -5,6 +5,7 @@ took (open_lm/file_utils.py, `_single_epoch_string`). It stops exactly at a sche
 segment that ends before has to be made of whole shards for each of the processes.
 """
 
+import gzip
 import json
 import tarfile
 from dataclasses import dataclass
@@ -31,8 +32,12 @@ class Shards:
     """Suffix of a shard's members."""
 
 
-def read_shards(folder: Path) -> Shards:
-    """Read the manifest of a source.
+def read_shards(folder: Path, seq_len: int) -> Shards:
+    """Read the manifest of a source, and the first sequence of its first shard.
+
+    Args:
+        folder: of the shards and their manifest.
+        seq_len: tokens that the model reads at once.
 
     Raises:
         DataError: if OpenLM would misread it.
@@ -56,10 +61,18 @@ def read_shards(folder: Path) -> Shards:
     try:
         with tarfile.open(shard) as members:
             first = members.next()
-    except (OSError, tarfile.TarError) as error:
+            length = 0 if first is None else _length(members, first)
+    except (OSError, EOFError, ValueError, TypeError, tarfile.TarError) as error:
         raise DataError(f"the shard cannot be read ({error})", str(shard), "fetch it") from error
     if first is None:
         raise DataError("the shard is empty", str(shard), "fetch it again")
+    if length != seq_len + 1:
+        raise DataError(
+            f"its sequences have {length} tokens: OpenLM leaves out shorter ones than "
+            f"{seq_len + 1} and cuts longer ones at random",
+            where=str(shard),
+            mend=f"tokenize again into sequences of {seq_len + 1}: sweep data tokenize",
+        )
     return Shards(manifest, sequences, Path(first.name).name.partition(".")[2])
 
 
@@ -105,3 +118,13 @@ def checkpoint_tokens(
         where="text_pretrain",
         mend=mend,
     )
+
+
+def _length(members: tarfile.TarFile, member: tarfile.TarInfo) -> int:
+    """Return the tokens of a sequence, which all of OpenLM's suffixes hold as a JSON list."""
+    file = members.extractfile(member)
+    if file is None:
+        raise ValueError(f"{member.name} is no file")
+    with file:
+        content = file.read()
+    return len(json.loads(gzip.decompress(content) if member.name.endswith(".gz") else content))

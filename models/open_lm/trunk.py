@@ -45,7 +45,7 @@ NAME = "trunk"
 INCOMPLETE = "incomplete"
 """Folder of checkpoints that OpenLM did not finish writing."""
 
-_NO_NUMBER = "NaN value"
+_NO_NUMBER = b"NaN value"
 """What OpenLM writes into `out.log` before it leaves because of one."""
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def _train(context: StageContext, config: TextPretrain, folder: Path) -> None:
     """Bring OpenLM to the segment's end, and its checkpoint into our own form."""
     previous = context.previous()
     begin = 0 if previous is None else checkpoint.finished(previous).position
-    shards = read_shards(context.data(config.text))
+    shards = read_shards(context.data(config.text), config.model.seq_len)
     place = Place(
         model=folder / "model.json",
         manifest=shards.manifest,
@@ -106,6 +106,8 @@ def _train(context: StageContext, config: TextPretrain, folder: Path) -> None:
         if previous is not None and not _steps(checkpoints):
             _go_on_from(previous, checkpoints)
         context.resumed(begin // config.batch_tokens)
+    out = folder / NAME / "out.log"
+    said_before = out.stat().st_size if out.exists() else 0
     ending = run(
         words,
         environment(context.world, context.execution.threads),
@@ -113,7 +115,7 @@ def _train(context: StageContext, config: TextPretrain, folder: Path) -> None:
         is_to_stop=context.stop_requested,
     )
     with joined(context.world, context.execution) as ranks:
-        _answer(ranks, ending, folder / NAME / "out.log", checkpoints)
+        _answer(ranks, ending, (out, said_before), checkpoints)
         if ranks.world.is_first:
             _keep(context, config, checkpoints, wanted)
         ranks.everyones(None)  # nobody reads before it is there
@@ -137,8 +139,14 @@ def _watch(
     return look
 
 
-def _answer(ranks: Ranks, ending: Ending, out: Path, checkpoints: Path) -> None:
+def _answer(ranks: Ranks, ending: Ending, log_file: tuple[Path, int], checkpoints: Path) -> None:
     """See that the end was reached.
+
+    Args:
+        ranks: the processes.
+        ending: of this process's trainer.
+        log_file: OpenLM's, and the bytes that it had before this start.
+        checkpoints: OpenLM's.
 
     Raises:
         StoppedError: if a process was asked to stop before.
@@ -151,7 +159,8 @@ def _answer(ranks: Ranks, ending: Ending, out: Path, checkpoints: Path) -> None:
     step = newest_step(checkpoints) or 0
     if Ending.STOPPED in endings:
         raise StoppedError(f"OpenLM was stopped; its newest checkpoint is of step {step}")
-    said = out.read_text(encoding="utf-8", errors="replace") if out.exists() else ""
+    out, before = log_file
+    said = out.read_bytes()[before:] if out.exists() else b""
     if _NO_NUMBER in said:
         raise DivergedError(f"OpenLM's loss was no number, some steps after {step}")
     raise RecordError(

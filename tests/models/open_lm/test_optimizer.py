@@ -1,6 +1,7 @@
 """AdamW's state goes from OpenLM's files into ours, and into files for another schedule."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,18 @@ from models.open_lm.decoder import read_decoder
 from models.open_lm.files import load
 from models.open_lm.optimizer import optimizer_path, read_optimizer, rebase
 from orchestrator.errors import ConfigError, RecordError
+from orchestrator.spec.model import ModelConfig
 from orchestrator.spec.optimizer import Decay, OptimizerConfig
 from tests.models.open_lm.conftest import MODEL
 
 OTHER = OptimizerConfig(beta1=0.8, beta2=0.99, eps=1e-7, weight_decay=0.2)
 
 
-def trained(folder: Path, *, by_name: bool = False) -> tuple[Path, dict[str, torch.Tensor]]:
+def trained(
+    folder: Path, *, by_name: bool = False, model: ModelConfig = MODEL
+) -> tuple[Path, dict[str, torch.Tensor]]:
     """Three steps of AdamW, saved as OpenLM does; and the state by our names."""
-    decoder = build_model(MODEL, None, seed=5).decoder
+    decoder = build_model(model, None, seed=5).decoder
     parameters = dict(decoder.named_parameters())
     optimizer = torch.optim.AdamW(
         [
@@ -63,6 +67,17 @@ def test_moments_are_read_by_name_whichever_way_they_are_kept(
     by_name: bool,
 ) -> None:
     path, own = trained(tmp_path, by_name=by_name)
+    read = read_optimizer(path)
+    assert read.keys() == own.keys()
+    assert all(torch.equal(read[name], own[name]) for name in own)
+
+
+def test_tied_weights_are_one_parameter_under_two_names(tmp_path: Path) -> None:
+    path, own = trained(tmp_path, model=replace(MODEL, weight_tying=True))
+    content: Any = dict(load(path))
+    tensors = content["state_dict"]
+    tensors["module.output.weight"] = tensors["module.tok_embeddings.weight"]  # as OpenLM writes
+    torch.save(content, path)
     read = read_optimizer(path)
     assert read.keys() == own.keys()
     assert all(torch.equal(read[name], own[name]) for name in own)

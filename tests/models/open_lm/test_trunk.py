@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from models.data.shards import write_token_shards
 from models.open_lm import process
 from models.open_lm.trunk import newest_step, text_pretrain
 from models.training import checkpoint
@@ -18,7 +20,7 @@ from orchestrator.spec.guard import BadStep, Guard
 from orchestrator.spec.identity import run_id
 from orchestrator.spec.optimizer import Decay
 from orchestrator.store.stage import DivergedError, StoppedError
-from tests.models.open_lm.conftest import BATCH, REAL, STEPS, segment
+from tests.models.open_lm.conftest import BATCH, REAL, STEPS, T, segment
 
 Contexts = Callable[..., Any]
 standin_only = pytest.mark.skipif(REAL is not None, reason="only the stand-in can be told to")
@@ -131,6 +133,10 @@ def test_an_end_without_error_is_not_taken_for_one_with_a_result(
     with pytest.raises(DivergedError):
         text_pretrain(context)
     assert checkpoint.newest_valid(context.folder.checkpoints) is None
+    monkeypatch.delenv("STANDIN_SPOIL")
+    monkeypatch.setenv("STANDIN_DIE", "epoch_1")
+    with pytest.raises(RecordError):  # of another cause, though the log still tells of the first
+        text_pretrain(contexts(segment(STEPS)))
 
 
 def test_a_checkpoint_that_was_not_yet_taken_over_is_taken_over(contexts: Contexts) -> None:
@@ -161,6 +167,29 @@ def test_a_manifest_without_a_last_newline_is_refused(contexts: Contexts) -> Non
     with pytest.raises(DataError) as caught:
         text_pretrain(context)
     assert "newline" in caught.value.mend
+
+
+@pytest.mark.parametrize("length", [T, T + 2])
+def test_sequences_of_another_length_are_refused(contexts: Contexts, length: int) -> None:
+    context = contexts(segment(STEPS))
+    folder = context.data_root / "words-1" / "text"
+    for file in folder.iterdir():
+        file.unlink()
+    write_token_shards(folder, [np.zeros(length, dtype=np.int64)] * 48, 8)
+    with pytest.raises(DataError) as caught:
+        text_pretrain(context)
+    assert f"have {length} tokens" in caught.value.what
+    assert not files(context).exists()
+
+
+def test_a_trunk_with_tied_weights_is_taken_over(contexts: Contexts) -> None:
+    run = segment(STEPS)
+    context = contexts(replace(run, model=replace(run.model, weight_tying=True)))
+    text_pretrain(context)
+    saved = checkpoint.finished(context.folder)
+    assert saved.optimizer is not None
+    assert float(saved.optimizer["decoder.tok_embeddings.weight.step"]) == STEPS
+    assert not [name for name in saved.optimizer if "output" in name]
 
 
 def test_a_folder_that_openlm_would_confuse_is_refused(contexts: Contexts) -> None:
