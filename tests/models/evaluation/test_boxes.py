@@ -92,3 +92,7 @@ def test_a_row_without_a_box_is_refused_with_its_place(bbox: object) -> None:
     with pytest.raises(DataError) as caught:
         question(bbox)
     assert caught.value.where == "index.json: 7"
+
+
+def test_the_mean_box_keeps_its_width_and_height_apart() -> None:
+    assert centre_box([Box(0.0, 0.4, 0.8, 0.6)]).text() == "[0.10, 0.40, 0.90, 0.60]"
