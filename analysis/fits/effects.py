@@ -2,20 +2,22 @@
 
 Models differ by far more than an axis moves them, so that each is taken relative to its own mean
 over the axis, or to its own value without images; only models measured at every value count. The
-curves then speak of the mean model of the arms, not of any one.
+curves then speak of the mean model of the arms, not of any one. Intervals of parabolas count what
+the means cost; those of the saturation over epochs take the means as known.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from analysis.figures.curve import SCORE
 from analysis.fits.bootstrap import Bootstrap
+from analysis.fits.codes import code_flags
 from analysis.fits.engine import fit
-from analysis.fits.parabola import critical_ratio, parabola
-from analysis.fits.points import clean_points
-from analysis.fits.record import Value
+from analysis.fits.parabola import REPLICATES, critical_ratio, parabola
+from analysis.fits.points import Dropped, clean_points
+from analysis.fits.record import Flag, IntervalMethod, Value, Warn, refused
 from analysis.intervals import LEVEL
 from analysis.laws.law import Array
 from analysis.laws.saturation import saturation
@@ -93,10 +95,14 @@ class EffectFit:
     """Where the form is from."""
     values: tuple[Value, ...] = ()
     """What was fitted and read."""
+    interval: IntervalMethod | None = None
+    """How the intervals were made; None if there is no fit."""
     run_ids: tuple[str, ...] = ()
     """The runs behind it."""
-    doubts: tuple[tuple[str, str], ...] = ()
-    """Kind and detail of each."""
+    dropped: tuple[Dropped, ...] = ()
+    """Runs left out, with reasons."""
+    flags: tuple[Flag, ...] = ()
+    """Doubts."""
     refusal: FitError | None = None
     """Why there is no fit."""
 
@@ -114,14 +120,14 @@ class EffectFit:
             },
         }
         if self.refusal is not None:
-            words = (self.refusal.what, self.refusal.where, self.refusal.mend)
-            return {**found, "refusal": dict(zip(("what", "where", "mend"), words, strict=True))}
+            return {**found, "refusal": refused(self.refusal)}
         return {
             **found,
             "parameters": [dict(asdict(value)) for value in self.values],
-            "interval": {"method": "bootstrap", "level": LEVEL, "replicates": 1000},
+            "interval": None if self.interval is None else dict(asdict(self.interval)),
             "run_ids": list(self.run_ids),
-            "flags": [{"kind": kind, "detail": detail} for kind, detail in self.doubts],
+            "dropped": [dict(asdict(one)) for one in self.dropped],
+            "flags": [{"kind": flag.kind.value, "detail": flag.detail} for flag in self.flags],
         }
 
 
@@ -147,70 +153,86 @@ def fit_effects(folder: StudyFolder, rng: np.random.Generator) -> tuple[EffectFi
     return made
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Curve:
-    """Values of complete models: x and y of each, with its run."""
+    """Values of complete models."""
 
     x: Array
     y: Array
-    run_ids: tuple[str, ...] = field(default=())
+    rows: pd.DataFrame
+    """What they are of, in the same order."""
+    models: int
+    """How many models, each with a level of its own."""
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        return tuple(self.rows["run_id"].astype("str").tolist())
+
+
+_OF_PARABOLAS = IntervalMethod(
+    method="percentile bootstrap of residuals", level=LEVEL, replicates=REPLICATES, failed=0
+)
 
 
 def _optimum(study: StudyResults, effect: Effect, rng: np.random.Generator) -> EffectFit:
-    equation = f"score - mean of its model = c0 + c1 {effect.axis} + c2 {effect.axis}^2"
-    source = "a parabola about the optimum: an assumption"
+    asked = EffectFit(
+        effect=effect,
+        equation=f"score - mean of its model = c0 + c1 {effect.axis} + c2 {effect.axis}^2",
+        source="a parabola about the optimum: an assumption",
+    )
     try:
         curve = _curve(study, effect)
-        found = parabola(curve.x, curve.y, rng, is_minimum=False, level=LEVEL)
+        found = parabola(curve.x, curve.y, rng, is_minimum=False, groups=curve.models)
     except FitError as error:
-        return EffectFit(effect=effect, equation=equation, source=source, refusal=error)
-    outside = f"measured from {curve.x.min():g} to {curve.x.max():g}"
-    return EffectFit(
-        effect=effect,
-        equation=equation,
-        source=source,
+        return replace(asked, refusal=error)
+    measured = f"measured from {curve.x.min():g} to {curve.x.max():g}"
+    outside = [] if found.is_inside else [Flag(kind=Warn.OUTSIDE, detail=measured)]
+    return replace(
+        asked,
         values=(found.optimum, found.reached),
+        interval=_OF_PARABOLAS,
         run_ids=curve.run_ids,
-        doubts=() if found.is_inside else (("optimum outside", outside),),
+        flags=(*outside, *code_flags(curve.rows)),
     )
 
 
 def _saturation(study: StudyResults, rng: np.random.Generator) -> EffectFit:
     law = saturation(EPOCHS.axis)
     equation = law.equation.replace("score", "1 + score - mean of its model", 1)
+    asked = EffectFit(effect=EPOCHS, equation=equation, source=law.source)
     try:
         curve = _curve(study, EPOCHS)
         points = clean_points(curve.x[:, None], 1 + curve.y, list(curve.run_ids), None)
         found = fit(law, points, rng, intervals=_RESAMPLES)
     except FitError as error:
-        return EffectFit(effect=EPOCHS, equation=equation, source=law.source, refusal=error)
-    return EffectFit(
-        effect=EPOCHS,
-        equation=equation,
-        source=law.source,
+        return replace(asked, refusal=error)
+    return replace(
+        asked,
         values=(*found.parameters, *found.derived),
+        interval=found.interval,
         run_ids=found.used,
-        doubts=(
-            *((flag.kind.value, flag.detail) for flag in found.flags),
-            *(("left out", f"{one.label}: {one.reason}") for one in found.dropped),
-        ),
+        dropped=found.dropped,
+        flags=(*found.flags, *code_flags(curve.rows)),
     )
 
 
 def _critical(study: StudyResults, rng: np.random.Generator) -> EffectFit:
-    equation = "loss / loss without images = c0 + c1 image_ratio + c2 image_ratio^2"
-    source = "a parabola: an assumption"
+    asked = EffectFit(
+        effect=CRITICAL_RATIO,
+        equation="loss / loss without images = c0 + c1 image_ratio + c2 image_ratio^2",
+        source="a parabola: an assumption",
+    )
     try:
         curve = _curve(study, CRITICAL_RATIO, relative_to_first=True)
-        value = critical_ratio(curve.x, curve.y, TOLERANCE, rng)
+        value = critical_ratio(curve.x, curve.y, TOLERANCE, rng, groups=curve.models)
     except FitError as error:
-        return EffectFit(effect=CRITICAL_RATIO, equation=equation, source=source, refusal=error)
-    return EffectFit(
-        effect=CRITICAL_RATIO,
-        equation=equation,
-        source=source,
+        return replace(asked, refusal=error)
+    return replace(
+        asked,
         values=(value,),
+        interval=_OF_PARABOLAS,
         run_ids=curve.run_ids,
+        flags=tuple(code_flags(curve.rows)),
     )
 
 
@@ -247,7 +269,8 @@ def _curve(study: StudyResults, effect: Effect, *, relative_to_first: bool = Fal
         parts.append(own.assign(y=y))
     whole = pd.concat(parts)
     return _Curve(
-        whole[effect.axis].to_numpy(dtype=np.float64),
-        whole["y"].to_numpy(dtype=np.float64),
-        tuple(whole["run_id"].astype("str").tolist()),
+        x=whole[effect.axis].to_numpy(dtype=np.float64),
+        y=whole["y"].to_numpy(dtype=np.float64),
+        rows=whole,
+        models=len(complete),
     )

@@ -10,9 +10,12 @@ import numpy as np
 
 from analysis.fits.interval import ends_of
 from analysis.fits.record import Value
+from analysis.intervals import LEVEL
 from analysis.laws.law import Array
 from orchestrator.errors import FitError
 
+REPLICATES = 1000
+"""Resamples of a parabola: solving all of them is one matrix product."""
 FEWEST_PLACES = 4
 """Different x that a parabola needs: three determine it and leave nothing to judge it by."""
 
@@ -44,8 +47,9 @@ def parabola(  # noqa: PLR0913  (what is measured, and how it is to be read)
     *,
     is_minimum: bool,
     is_log: bool = False,
-    replicates: int = 1000,
-    level: float = 0.9,
+    groups: int = 1,
+    replicates: int = REPLICATES,
+    level: float = LEVEL,
 ) -> Parabola:
     """Fit a parabola and find its optimum with an interval.
 
@@ -58,12 +62,13 @@ def parabola(  # noqa: PLR0913  (what is measured, and how it is to be read)
         rng: makes the resamples.
         is_minimum: whether the lowest point is looked for, or the highest.
         is_log: whether x enters as its logarithm.
+        groups: of points whose own means were taken out of y; 1 if none was.
         replicates: resamples.
         level: coverage, in (0, 1).
 
     Raises:
-        FitError: with fewer than four places, a value that is not finite, or a curve that bends
-            the other way.
+        FitError: with fewer than four places, no more points than are spent on means, a value that
+            is not finite, or a curve that bends the other way.
     """
     places = len(np.unique(x))
     if places < FEWEST_PLACES or not np.isfinite([x, y]).all() or (is_log and x.min() <= 0):
@@ -73,12 +78,7 @@ def parabola(  # noqa: PLR0913  (what is measured, and how it is to be read)
             f"measure at {FEWEST_PLACES} places or more, and give finite values",
         )
     z = np.log(x) if is_log else x
-    design = np.stack([np.ones_like(z), z, z**2], axis=1)  # (n, 3)
-    solve = np.linalg.pinv(design)  # (3, n)
-    best = solve @ y
-    noise = (y - design @ best) * np.sqrt(len(y) / (len(y) - 3))
-    drawn = rng.choice(noise - noise.mean(), size=(replicates, len(y)))
-    made = (design @ best + drawn) @ solve.T  # (replicates, 3)
+    best, made = _resampled(z, y, rng, groups=groups, replicates=replicates)
     sign = 1.0 if is_minimum else -1.0
     if sign * best[2] <= 0:
         raise FitError(
@@ -109,7 +109,9 @@ def parabola(  # noqa: PLR0913  (what is measured, and how it is to be read)
     )
 
 
-def critical_ratio(ratio: Array, loss: Array, tolerance: float, rng: np.random.Generator) -> Value:
+def critical_ratio(
+    ratio: Array, loss: Array, tolerance: float, rng: np.random.Generator, *, groups: int = 1
+) -> Value:
     """Return the largest image ratio at which the text loss stays within a tolerance.
 
     The loss without images is the fitted curve's own at a ratio of 0; the answer is at most the
@@ -120,9 +122,11 @@ def critical_ratio(ratio: Array, loss: Array, tolerance: float, rng: np.random.G
         loss: text loss at each, (n,).
         tolerance: share of the loss by which it may rise: 0.01 is 1 %.
         rng: makes the resamples.
+        groups: of points whose own level was divided out of the loss; 1 if none was.
 
     Raises:
-        FitError: with fewer than four ratios, or if none of them is 0.
+        FitError: with fewer than four ratios, if none of them is 0, or with no more points than are
+            spent on levels.
     """
     if len(np.unique(ratio)) < FEWEST_PLACES or ratio.min() > 0:
         raise FitError(
@@ -130,16 +134,34 @@ def critical_ratio(ratio: Array, loss: Array, tolerance: float, rng: np.random.G
             "critical ratio",
             f"measure the text loss at a ratio of 0 and at {FEWEST_PLACES - 1} further ones",
         )
-    design = np.stack([np.ones_like(ratio), ratio, ratio**2], axis=1)
-    solve = np.linalg.pinv(design)
-    best = solve @ loss
-    noise = (loss - design @ best) * np.sqrt(len(loss) / (len(loss) - 3))
-    drawn = rng.choice(noise - noise.mean(), size=(1000, len(loss)))
-    made = (design @ best + drawn) @ solve.T
+    best, made = _resampled(ratio, loss, rng, groups=groups, replicates=REPLICATES)
     most = float(ratio.max())
-    low, high = ends_of(_first_crossing(made, tolerance, most), 0.9)
+    low, high = ends_of(_first_crossing(made, tolerance, most), LEVEL)
     value = float(_first_crossing(best[None], tolerance, most)[0])
     return Value(name="critical ratio", value=value, low=low, high=high)
+
+
+def _resampled(
+    z: Array, y: Array, rng: np.random.Generator, *, groups: int, replicates: int
+) -> tuple[Array, Array]:
+    """Return c0, c1, c2 by least squares, (3,), and those of a residual bootstrap, (replicates, 3).
+
+    Raises:
+        FitError: if there are no residuals left to draw from.
+    """
+    spare = len(y) - 2 - groups  # points beyond c1, c2 and a level for each group
+    if spare < 1:
+        raise FitError(
+            f"{len(y)} points of {groups} groups",
+            "parabola",
+            "measure at more places, or with more seeds",
+        )
+    design = np.stack([np.ones_like(z), z, z**2], axis=1)  # (n, 3)
+    solve = np.linalg.pinv(design)  # (3, n)
+    best = solve @ y
+    noise = (y - design @ best) * np.sqrt(len(y) / spare)
+    drawn = rng.choice(noise - noise.mean(), size=(replicates, len(y)))
+    return best, (design @ best + drawn) @ solve.T
 
 
 def _first_crossing(curves: Array, tolerance: float, most: float) -> Array:

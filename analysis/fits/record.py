@@ -10,6 +10,7 @@ from analysis.fits.estimator import Estimator
 from analysis.fits.interval import Ends, ends_of
 from analysis.fits.points import Dropped
 from analysis.laws.law import Array, Law
+from orchestrator.errors import FitError
 from orchestrator.spec.codec import Plain
 
 
@@ -39,6 +40,8 @@ class Warn(StrEnum):
     """A part of the bootstrap's replicates could not be fitted."""
     FEW_CLUSTERS = "few clusters"
     """So few clusters that resampling them says little."""
+    OUTSIDE = "optimum outside"
+    """The optimum lies beyond what was measured."""
     SEVERAL_CODES = "several code versions"
     """The fitted runs were not all made by the same code."""
 
@@ -246,3 +249,8 @@ class Fit:
         }
         law = {"name": self.law.name, "equation": self.law.equation, "source": self.law.source}
         return {"law": law, "estimator": self.estimator.name, "run_ids": list(self.used), **parts}  # pyright: ignore[reportReturnType]  (asdict gives plain values)
+
+
+def refused(error: FitError) -> dict[str, Plain]:
+    """Return why something was not fitted, as JSON values."""
+    return {"what": error.what, "where": error.where, "mend": error.mend}

@@ -1,6 +1,5 @@
 """Fit a study's text losses and keep what came out, refusals too, in `fits/<name>.json`."""
 
-from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from typing import cast
 
@@ -9,10 +8,11 @@ import pandas as pd
 
 from analysis.fits.backtest import grow, hold_out_each, hold_out_largest
 from analysis.fits.bootstrap import Bootstrap
+from analysis.fits.codes import code_flags
 from analysis.fits.engine import fit
 from analysis.fits.losses import column, on_frontier, points_of, trunk_losses
 from analysis.fits.points import Points
-from analysis.fits.record import Fit, Flag, Warn
+from analysis.fits.record import Fit, refused
 from analysis.intervals import LEVEL
 from analysis.laws.chinchilla import (
     CHINCHILLA,
@@ -38,8 +38,6 @@ FEWEST_SIZES = 3
 INTERVALS = Bootstrap(replicates=1000, level=LEVEL)
 """How the intervals of a study's fits are made."""
 
-_NAMED = 5
-"""Runs of another code version that are named one by one."""
 _CURVE_POINTS = 60
 _HELD_FIXED = " The choice of points is held fixed in the resamples."
 
@@ -88,7 +86,7 @@ class StudyFit:
         return {
             **head,
             "law": {"name": law.name, "equation": law.equation, "source": law.source},
-            "refusal": _refusal(self.refusal),
+            "refusal": refused(self.refusal),
         }
 
 
@@ -156,7 +154,8 @@ def _fit(
     try:
         _check_sizes(task.law, chosen)
         fitted = fit(task.law, chosen, rng, intervals=INTERVALS)
-        fitted = replace(fitted, flags=(*fitted.flags, *_codes(losses, task.kept)))
+        kept = losses[losses["run_id"].isin(list(task.kept))]
+        fitted = replace(fitted, flags=(*fitted.flags, *code_flags(kept)))
     except FitError as error:
         return StudyFit(task=task, fit=None, refusal=error, extra={"code": code})
     extra: dict[str, Plain] = {"code": code, "backtest": _backtest(task.law, chosen)}
@@ -169,22 +168,6 @@ def _fit(
     else:
         extra["curve"] = _curve(fitted, _grid(chosen.inputs[:, 0])[:, None])
     return StudyFit(task=task, fit=fitted, extra=extra)
-
-
-def _codes(losses: pd.DataFrame, kept: frozenset[str]) -> list[Flag]:
-    """Name the fitted runs that another version of the code made than the most."""
-    fitted = losses[losses["run_id"].isin(list(kept))].dropna(subset=["code"])
-    makers = {
-        str(run): str(code) for run, code in zip(fitted["run_id"], fitted["code"], strict=True)
-    }
-    counts = Counter(makers.values())
-    if len(counts) < 2:
-        return []
-    ((most, number),) = counts.most_common(1)
-    others = [f"{run} by {code}" for run, code in makers.items() if code != most]
-    more = f", and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
-    detail = f"{number} of {len(makers)} runs by {most}; {', '.join(others[:_NAMED])}{more}"
-    return [Flag(kind=Warn.SEVERAL_CODES, detail=detail)]
 
 
 def _check_sizes(law: Law, points: Points) -> None:
@@ -204,7 +187,7 @@ def _backtest(law: Law, points: Points) -> dict[str, Plain]:
     try:
         result = hold_out_largest(law, points, points.inputs[:, 0], name=law.inputs[0])
     except FitError as error:
-        return {"refusal": _refusal(error)}
+        return {"refusal": refused(error)}
     return dict(asdict(result))
 
 
@@ -217,7 +200,7 @@ def _backtests(law: Law, points: Points) -> list[Plain]:
         *grow(law, points, scale, name=name),
     ):
         plain: dict[str, Plain] = (
-            {"refusal": _refusal(item)} if isinstance(item, FitError) else dict(asdict(item))
+            {"refusal": refused(item)} if isinstance(item, FitError) else dict(asdict(item))
         )
         found.append(plain)
     return found
@@ -260,7 +243,3 @@ def _curves_of_sizes(fitted: Fit, losses: pd.DataFrame) -> list[Plain]:
         params = np.full_like(tokens, float(str(size)))
         curves += _curve(fitted, np.column_stack([params, tokens]))
     return curves
-
-
-def _refusal(error: FitError) -> dict[str, Plain]:
-    return {"what": error.what, "where": error.where, "mend": error.mend}

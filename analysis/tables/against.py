@@ -10,7 +10,7 @@ from dataclasses import replace
 from analysis.published import FOLDER
 from analysis.study import StudyResults
 from analysis.tables.measures import benchmark_words, benchmarks_of
-from analysis.tables.published_rows import published_rows
+from analysis.tables.published_rows import with_published
 from analysis.tables.score_table import Layout, planned_cells, score_table
 from analysis.tables.tabulated import Entry, Row, Tabulated, Unit
 
@@ -27,18 +27,15 @@ def final_against(study: StudyResults, number: int, other: str) -> Tabulated:
     )
     measures = benchmarks_of(study, "vision")
     ours = score_table(study, layout, planned_cells(study, name), measures)
-    return replace(ours, rows=(*ours.rows, *_others(number, other, ours.columns)))
-
-
-def _others(number: int, other: str, columns: tuple[str, ...]) -> tuple[Row, ...]:
     if (FOLDER / f"table_{number}.csv").exists():
-        return published_rows(
+        return with_published(
+            ours,
             number,
             lambda value: str(value["model"]),
             lambda value: benchmark_words(str(value["benchmark"])),
-            columns,
         )
     lacking = (f"{other} (the published numbers of table {number} are not at hand)",)
     absent = Entry(unit=Unit.SCORE, estimate=None, missing=lacking)
     source = f"Keh et al. 2025, arXiv:2503.07603, table {number}"
-    return (Row(label=other, entries=dict.fromkeys(columns, absent), source=source),)
+    row = Row(label=other, entries=dict.fromkeys(ours.columns, absent), source=source)
+    return replace(ours, rows=(*ours.rows, row))

@@ -1,31 +1,31 @@
 """Rows of a table with the paper's numbers, each marked with where it is printed."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
 from analysis.intervals import Estimate
 from analysis.published import published_table
-from analysis.tables.tabulated import Entry, Row, Unit
+from analysis.tables.tabulated import Entry, Row, Tabulated, Unit
 
 Words = Callable[[dict[str, object]], str]
 
 
-def published_rows(
-    number: int, label: Words, column: Words, columns: Sequence[str]
-) -> tuple[Row, ...]:
-    """Return a published table's values that have a column in ours.
+def with_published(ours: Tabulated, number: int, label: Words, column: Words) -> Tabulated:
+    """Return our table with the published one's values below, as far as they have a column in ours.
 
     Args:
-        number: of the table.
+        ours: what is measured.
+        number: of the published table.
         label: gives the row of a published value.
-        column: gives its column.
-        columns: ours; values of another column have nothing to stand beside, and are left out.
+        column: gives its column; values of another one have nothing to stand beside.
 
     Raises:
         RecordError: if the published table cannot be read.
     """
-    return rows_of(published_table(number), label, column, columns)
+    published = rows_of(published_table(number), label, column, ours.columns)
+    return replace(ours, rows=(*ours.rows, *published))
 
 
 def rows_of(

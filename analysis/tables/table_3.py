@@ -6,7 +6,7 @@ from analysis.study import StudyResults
 from analysis.tables.difference import difference_rows
 from analysis.tables.lineage import saw_images
 from analysis.tables.measures import benchmark_words, benchmarks_of
-from analysis.tables.published_rows import published_rows
+from analysis.tables.published_rows import with_published
 from analysis.tables.score_table import Layout, planned_cells, score_table
 from analysis.tables.tabulated import Tabulated
 
@@ -34,10 +34,9 @@ def tabulate(study: StudyResults) -> Tabulated:
     measures = benchmarks_of(study, "vision")
     ours = score_table(study, LAYOUT, cells, measures)
     differences = difference_rows(study, LAYOUT, cells, measures, (WITH, WITHOUT))
-    published = published_rows(
+    return with_published(
+        replace(ours, rows=(*ours.rows, *differences)),
         3,
         lambda value: f"{value['model']}, {value['row']}",
         lambda value: benchmark_words(str(value["benchmark"])),
-        ours.columns,
     )
-    return replace(ours, rows=(*ours.rows, *differences, *published))

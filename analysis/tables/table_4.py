@@ -6,7 +6,7 @@ from analysis.axis_words import axis_words
 from analysis.study import StudyResults
 from analysis.tables.lineage import is_frozen
 from analysis.tables.measures import vqa_v2
-from analysis.tables.published_rows import published_rows
+from analysis.tables.published_rows import with_published
 from analysis.tables.score_table import Layout, planned_cells, score_table
 from analysis.tables.tabulated import Tabulated
 
@@ -34,11 +34,10 @@ def tabulate(study: StudyResults) -> Tabulated:
     shown = replace(measure, words="")
     ours = score_table(study, LAYOUT, cells.assign(encoder=named), [shown])
     if measure.words == "VQAv2":
-        published = published_rows(
+        ours = with_published(
+            ours,
             4,
             lambda value: f"{value['model']}, encoder frozen: {value['frozen']}",
             lambda value: axis_words("image_ratio", float(str(value["image_ratio"]))),
-            ours.columns,
         )
-        ours = replace(ours, rows=(*ours.rows, *published))
     return replace(ours, title=f"{LAYOUT.title}: {measure.words}")

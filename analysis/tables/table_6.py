@@ -1,9 +1,7 @@
 """Table 6: which vision encoder."""
 
-from dataclasses import replace
-
 from analysis.study import StudyResults
-from analysis.tables.published_rows import published_rows
+from analysis.tables.published_rows import with_published
 from analysis.tables.score_table import AVERAGES, Layout, planned_cells, score_table
 from analysis.tables.tabulated import Tabulated
 
@@ -23,10 +21,9 @@ def tabulate(study: StudyResults) -> Tabulated:
         RecordError: if nothing of its arms has been measured.
     """
     ours = score_table(study, LAYOUT, planned_cells(study, NAME), AVERAGES)
-    published = published_rows(
+    return with_published(
+        ours,
         6,
         lambda value: str(value["encoder"]),
         lambda value: f"{value['suite']} stable score",
-        ours.columns,
     )
-    return replace(ours, rows=(*ours.rows, *published))

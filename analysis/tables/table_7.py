@@ -10,7 +10,7 @@ from analysis.intervals import Estimate
 from analysis.noise import noise_floor
 from analysis.study import StudyResults
 from analysis.tables.measures import vqa_v2
-from analysis.tables.published_rows import published_rows
+from analysis.tables.published_rows import with_published
 from analysis.tables.score_table import (
     Layout,
     Lookup,
@@ -37,13 +37,13 @@ def tabulate(study: StudyResults) -> Tabulated:
     cells = planned_cells(study, NAME)
     measure = vqa_v2(study)
     ours = score_table(study, LAYOUT, cells, [replace(measure, words="")])
-    published: tuple[Row, ...] = ()
+    ours = replace(ours, rows=(*ours.rows, *_spreads(study, cells, measure)))
     if measure.words == "VQAv2":
-        published = published_rows(
+        ours = with_published(
+            ours,
             7,
             lambda value: f"seed {value['seed']}",
             lambda value: ", ".join(axis_words(name, value[name]) for name in AXES),
-            ours.columns,
         )
     noise = noise_floor(study, measure.suite, measure.benchmark, measure.metric)
     words = f"{noise.words[0].upper()}{noise.words[1:]}." if noise else "No noise floor: one seed."
@@ -51,7 +51,6 @@ def tabulate(study: StudyResults) -> Tabulated:
         ours,
         title=f"{LAYOUT.title}: {measure.words}",
         caption=f"{ours.caption} {words}",
-        rows=(*ours.rows, *_spreads(study, cells, measure), *published),
     )
 
 

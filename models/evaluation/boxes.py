@@ -47,6 +47,8 @@ FULL_IMAGE = Box(0.0, 0.0, 1.0, 1.0)
 """The box around everything."""
 CENTRE_BOX_ACCURACY = "centre_box_accuracy"
 """What a box of the index's mean width and height, in the middle of the image, would score."""
+NARROWEST = 0.02
+"""Least side of the guess in the middle: from 0.49 to 0.51."""
 FULL_IMAGE_ACCURACY = "full_image_accuracy"
 """What the box around everything would score."""
 
@@ -148,12 +150,15 @@ def overlap(one: Box, other: Box) -> float:
 
 
 def centre_box(boxes: Sequence[Box | None]) -> Box:
-    """Return a box of the mean width and height of `boxes` in the middle of the image."""
+    """Return a box of the mean width and height of `boxes` in the middle of the image.
+
+    It is wide and high enough to be one when it is written with two decimals.
+    """
     known = [box for box in boxes if box is not None]
     if not known:  # all are flat, and nothing meets them
         return FULL_IMAGE
-    width = math.fsum(box.right - box.left for box in known) / len(known)
-    height = math.fsum(box.bottom - box.top for box in known) / len(known)
+    width = max(NARROWEST, math.fsum(box.right - box.left for box in known) / len(known))
+    height = max(NARROWEST, math.fsum(box.bottom - box.top for box in known) / len(known))
     return Box(0.5 - width / 2, 0.5 - height / 2, 0.5 + width / 2, 0.5 + height / 2)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from orchestrator.errors import ConfigError
@@ -14,11 +15,7 @@ from orchestrator.store.study_file import load_study
 from orchestrator.store.study_plan import load_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from analysis.fits.effects import EffectFit
-    from analysis.fits.record import Value
-    from analysis.fits.study import StudyFit
+    from analysis.report.fits import ShownFit
 
 
 def fit(
@@ -43,6 +40,7 @@ def fit(
 
     from analysis.fits.effects import fit_effects
     from analysis.fits.study import LOSS_OF_PARAMS_AND_TOKENS, fit_study
+    from analysis.report.fits import shown_fits
     from orchestrator.cli.design import addition_lines
 
     if design is not None and as_json:
@@ -56,11 +54,8 @@ def fit(
         for item in (*fits, *effects):
             typer.echo(json.dumps(item.plain()))
     else:
-        for item in fits:
-            _print(item)
-        for effect in effects:
-            _print_effect(effect)
-    if not as_json:
+        for shown in shown_fits(folder):
+            _print(shown)
         typer.echo(f"written to {folder.fits}")
     if design is not None:
         asked = next(item for item in fits if item.task.name == LOSS_OF_PARAMS_AND_TOKENS)
@@ -71,35 +66,17 @@ def fit(
         typer.echo("\n".join(lines))
 
 
-def _print(item: "StudyFit") -> None:
-    if item.fit is None:
-        typer.echo(f"{item.task.name}: refused: {item.refusal}")
+def _print(shown: "ShownFit") -> None:
+    if shown.refusal:
+        typer.echo(f"{shown.name}: refused: {shown.refusal}")
         return
-    made = item.fit
-    typer.echo(f"{item.task.name}: {made.law.equation}")
-    method = made.interval.method if made.interval else "no intervals"
-    _print_values((*made.parameters, *made.derived))
-    typer.echo(f"{made.estimator.name}; {len(made.used)} points; {method}")
-    for flag in made.flags:
-        typer.echo(f"doubt: {flag.kind.value}: {flag.detail}")
-
-
-def _print_effect(item: "EffectFit") -> None:
-    if item.refusal is not None:
-        typer.echo(f"{item.effect.name}: refused: {item.refusal}")
-        return
-    typer.echo(f"{item.effect.name}: {item.equation}")
-    _print_values(item.values)
-    typer.echo(f"{len(item.run_ids)} points; for {item.effect.words}")
-    for kind, detail in item.doubts:
-        typer.echo(f"doubt: {kind}: {detail}")
-
-
-def _print_values(values: "Sequence[Value]") -> None:
+    typer.echo(f"{shown.name}: {shown.equation}")
     table = Table()
-    for name in ("parameter", "value", "90 % interval"):
+    for name in ("parameter", "value", shown.level):
         table.add_column(name, justify="left" if name == "parameter" else "right")
-    for value in values:
-        interval = "" if value.low is None else f"[{value.low:.4g}, {value.high:.4g}]"
-        table.add_row(value.name, f"{value.value:.4g}", interval.replace("[", "\\["))
+    for name, value, interval in shown.values:
+        table.add_row(name, value, escape(interval))
     Console().print(table)
+    typer.echo(shown.how)
+    for kind, detail in shown.flags:
+        typer.echo(f"doubt: {kind}: {detail}")

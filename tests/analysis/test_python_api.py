@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,9 @@ from analysis import fit, laws, load
 from analysis.fits.bootstrap import Bootstrap
 from analysis.loading import LoadedStudy
 from orchestrator.errors import FitError, RecordError
-from orchestrator.spec.execution import Execution
-from orchestrator.spec.launch import Tracking
-from orchestrator.store.attempts import Intent, write_intent
+from orchestrator.store.attempts import write_intent
 from tests.analysis.conftest import LAW, BuildStudy
+from tests.orchestrator.store.made_records import INTENT
 
 
 @pytest.fixture(scope="module")
@@ -89,19 +89,7 @@ def test_attempts_on_several_devices_count_on_each(study: LoadedStudy) -> None:
     run = study.source.run("trunk-small-0-0.2")
     assert run is not None
     attempt = study.source.folder.run(run.run_id).attempt(1)
-    wide = Intent(
-        attempt=1,
-        token="t",
-        execution=Execution(),
-        data=(),
-        tracking=Tracking.OFF,
-        backend="slurm",
-        slot=None,
-        host="here",
-        time="2026-01-02T03:04:05.000+00:00",
-        processes=8,
-    )
-    write_intent(attempt, wide)
+    write_intent(attempt, replace(INTENT, processes=8))
     try:
         assert spent_device_hours(study.source, run) == 4.0
     finally:

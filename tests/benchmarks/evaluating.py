@@ -39,7 +39,6 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from models.architecture.build import build_model
 from models.architecture.vlm import VisionLanguageModel
-from models.data.shapeworld.config import RELEASE
 from models.data.shapeworld.world import make
 from models.evaluation.meter import Meter
 from models.evaluation.respondent import Respondent
@@ -58,6 +57,7 @@ from orchestrator.store.attempts import LOCAL, DataFolder, Intent, claim_attempt
 from orchestrator.store.layout import RunFolder
 from orchestrator.store.records import RunRecord, write_done, write_result, write_run
 from orchestrator.store.stage import StageResult
+from tests.models.evaluation.conftest import SMALL_WORLD
 
 SMALL = ModelConfig(
     width=256, depth=6, heads=4, vocab_size=8192, seq_len=512, norm=Norm.RMS, qk_norm=False
@@ -67,21 +67,6 @@ DEMO = replace(SMALL, width=64, depth=2, heads=2, vocab_size=2048)
 DOCUMENTS = {"choices": 32, "letters": 64, "examples": 64, "texts": 24}
 BATCHES = (1, 8, 32)
 PASSES = 2
-WORLD = {
-    "release": RELEASE,
-    "seed": 0,
-    "seq_len": 96,
-    "train_images": 1,
-    "val_images": 1,
-    "scene_images": 1,
-    "instruction_images": 1,
-    "test_images": 12,
-    "text_sequences": 20,
-    "val_sequences": 1,
-    "entities": 16,
-    "questions": 24,
-    "image_size": 36,
-}
 THREADS = 1
 END = "<|endoftext|>"
 SOURCE = DataSource(name="made/benchmarks", version="1")
@@ -340,7 +325,7 @@ def evaluation(root: Path, kind: SuiteKind, benchmark: str) -> RunFolder:
 
 def start(root: Path) -> None:
     """Print what jobs of eight questions take, over a process that imports torch alone."""
-    make(WORLD, root / "shapeworld-world", lambda _: None)
+    make(SMALL_WORLD, root / "shapeworld-world", lambda _: None)
     bare = least_of([sys.executable, "-c", "import torch"])
     print(f"start: python that imports torch {bare:.2f} s")
     for kind, benchmark in (

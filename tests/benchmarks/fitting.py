@@ -23,7 +23,7 @@ from analysis.fits.engine import fit
 from analysis.fits.points import Points, clean_points
 from analysis.laws.chinchilla import CHINCHILLA, loss
 
-DATA = Path(__file__).parents[1] / "analysis" / "data" / "chinchilla_epoch.csv"
+DATA = Path(__file__).parents[2] / "analysis" / "notebooks" / "chinchilla.csv"
 DELTA = 1e-3
 GRID = (
     [0.0, 5.0, 10.0, 15.0, 20.0, 25.0],  # log A

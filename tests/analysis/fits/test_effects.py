@@ -104,3 +104,14 @@ def test_an_arm_that_is_not_there_is_named(tmp_path: Path) -> None:
     refusal = fitted(made_study(path, tmp_path))["vision_of_image_ratio"].refusal
     assert refusal is not None
     assert refusal.where == "figure_5"
+
+
+def test_an_effect_over_runs_of_several_code_versions_says_so(tmp_path: Path) -> None:
+    folder = study(tmp_path, RATIOS)
+    table = folder.tables / "results.parquet"
+    rows = pd.read_parquet(table)
+    other = fitted(folder)["vision_of_image_ratio"].run_ids[0]
+    rows.loc[rows["run_id"] == other, "code"] = "fff9999"
+    rows.to_parquet(table)
+    flags = fitted(folder)["vision_of_image_ratio"].flags
+    assert [f"{other} by fff9999" in flag.detail for flag in flags] == [True]

@@ -27,6 +27,7 @@ from analysis.laws.power_law import power_law
 from orchestrator.errors import FitError
 
 DATA = Path(__file__).parents[1] / "data"
+POINTS = Path(__file__).parents[3] / "analysis" / "notebooks" / "chinchilla.csv"
 EXPECTED: dict[str, Any] = json.loads((DATA / "chinchilla_expected.json").read_text())
 TRUTH = {"E": 1.8, "A": 480.0, "B": 2000.0, "alpha": 0.35, "beta": 0.37}
 POWER = power_law("flops")
@@ -38,7 +39,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(scope="module")
 def chinchilla_points() -> Points:
-    frame = pd.read_csv(DATA / "chinchilla_epoch.csv")
+    frame = pd.read_csv(POINTS)
     kept = frame[frame["kept"] == 1]
     labels = [f"row {row}" for row in kept["row"]]
     return clean_points(kept[["N", "D"]].to_numpy(), kept["loss"].to_numpy(), labels)
@@ -107,7 +108,7 @@ def test_a_held_out_scale_is_predicted_as_the_reference_does(chinchilla_points: 
     row = EXPECTED["holdout_largest"][1]
     flops = 6 * chinchilla_points.inputs.prod(axis=1)
     # The reference cuts at rounded budgets; take the point between two of them.
-    frame = pd.read_csv(DATA / "chinchilla_epoch.csv")
+    frame = pd.read_csv(POINTS)
     flops = frame.loc[frame["kept"] == 1, "C"].to_numpy()
     kept = np.argsort(np.argsort(flops, kind="stable"), kind="stable") < row["n_fit"]
     result = hold_out(CHINCHILLA, chinchilla_points, kept, flops, held_out="large budgets")

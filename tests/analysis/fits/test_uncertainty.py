@@ -25,6 +25,7 @@ from analysis.laws.chinchilla import (
 from orchestrator.errors import ConfigError
 
 DATA = Path(__file__).parents[1] / "data"
+POINTS = Path(__file__).parents[3] / "analysis" / "notebooks" / "chinchilla.csv"
 TRUTH = {"E": 1.8, "A": 480.0, "B": 2000.0, "alpha": 0.35, "beta": 0.37}
 STUDIES = 200
 NOISE = 0.004
@@ -41,7 +42,7 @@ def study_points(seed: int) -> Points:
 
 @pytest.fixture(scope="module")
 def chinchilla_points() -> Points:
-    frame = pd.read_csv(DATA / "chinchilla_epoch.csv")
+    frame = pd.read_csv(POINTS)
     kept = frame[frame["kept"] == 1]
     labels = [f"row {row}" for row in kept["row"]]
     return clean_points(kept[["N", "D"]].to_numpy(), kept["loss"].to_numpy(), labels)

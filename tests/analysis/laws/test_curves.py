@@ -105,3 +105,17 @@ def test_a_power_law_of_zero_is_refused() -> None:
     with pytest.raises(FitError, match="takes the logarithm") as caught:
         fit(power_law("tokens"), points, rng())
     assert "run 0" in caught.value.where
+
+
+def test_levels_taken_out_of_the_points_widen_the_interval() -> None:
+    ratio = np.tile([0.0, 0.1, 0.2, 0.3, 0.5], 6)
+    noisy = 1 - (ratio - 0.2) ** 2 + rng(1).normal(0, 0.02, len(ratio))
+    one, six = (
+        parabola(ratio, noisy, rng(2), is_minimum=False, groups=groups).reached for groups in (1, 6)
+    )
+    widths = [value.high - value.low for value in (one, six) if value.high and value.low]
+    assert widths[1] / widths[0] == pytest.approx(
+        np.sqrt(27 / 22), rel=0.02
+    )  # 30 points, less 3 or 8
+    with pytest.raises(FitError):
+        parabola(ratio[:5], noisy[:5], rng(), is_minimum=False, groups=3)

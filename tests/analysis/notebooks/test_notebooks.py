@@ -67,11 +67,6 @@ def test_a_notebook_is_kept_without_outputs(name: str) -> None:
         assert cell.get("execution_count") is None
 
 
-def test_the_points_are_those_that_the_engine_is_tested_with() -> None:
-    points = (NOTEBOOKS / "chinchilla.csv").read_bytes()
-    assert points == (EXPECTED / "chinchilla_epoch.csv").read_bytes()
-
-
 @pytest.mark.slow
 def test_the_chinchilla_notebook_finds_the_published_fit(run: Callable[[str], Any]) -> None:
     notebook = run("chinchilla")

@@ -94,5 +94,10 @@ def test_a_row_without_a_box_is_refused_with_its_place(bbox: object) -> None:
     assert caught.value.where == "index.json: 7"
 
 
+def test_a_guess_from_thin_boxes_is_still_a_box_when_it_is_written() -> None:
+    guess = centre_box([Box(0.3, 0.2, 0.304, 0.8)])
+    assert parse_box(guess.text()) == Box(0.49, 0.2, 0.51, 0.8)
+
+
 def test_the_mean_box_keeps_its_width_and_height_apart() -> None:
     assert centre_box([Box(0.0, 0.4, 0.8, 0.6)]).text() == "[0.10, 0.40, 0.90, 0.60]"

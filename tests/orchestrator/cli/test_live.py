@@ -12,21 +12,8 @@ from orchestrator.launch.watcher import Overview, RunningRun
 from orchestrator.plan.causes import Cause
 from orchestrator.plan.observed import Observed, State
 from orchestrator.plan.plan import Plan
-from orchestrator.store.records import ProgressRecord
 from orchestrator.store.study_plan import load_plan
-
-PROGRESS = ProgressRecord(
-    attempt=1,
-    pid=7,
-    host="here",
-    first_step=0,
-    step=25,
-    steps=100,
-    position=1600,
-    loss=1.2345,
-    steps_per_second=12.0,
-    heartbeat="2026-01-02T03:04:05.000+00:00",
-)
+from tests.orchestrator.store.made_records import PROGRESS
 
 
 @pytest.fixture

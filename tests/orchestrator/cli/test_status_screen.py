@@ -19,7 +19,7 @@ from orchestrator.plan.observed import Observed, State
 from orchestrator.spec.run import Stage
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.study_plan import load_plan
-from tests.orchestrator.cli.test_live import PROGRESS
+from tests.orchestrator.store.made_records import PROGRESS
 
 if TYPE_CHECKING:
     from orchestrator.plan.plan import Plan

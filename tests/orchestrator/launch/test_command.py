@@ -4,15 +4,19 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from orchestrator.errors import LaunchError
-from orchestrator.launch.submit import intent_of, record_of
+from orchestrator.launch.submit import record_of
+from orchestrator.plan.plan import PlannedRun
 from orchestrator.store.attempts import CLUSTER, claim_attempt, write_intent
-from orchestrator.store.records import ProgressRecord, claim_study, write_progress, write_run
+from orchestrator.store.layout import RunFolder
+from orchestrator.store.records import claim_study, write_progress, write_run
 from orchestrator.worker.lease import Lease, take
 from tests.orchestrator.launch.conftest import Inline, Toy
+from tests.orchestrator.store.made_records import INTENT, PROGRESS
 
 
 @pytest.mark.parametrize(
@@ -56,42 +60,33 @@ def test_the_end_of_a_launch_is_one_object_for_scripts(toy: Toy) -> None:
     assert (told["failed"], told["blocked"], told["interrupted"]) == ([], [], False)
 
 
-def test_a_study_that_a_cluster_has_is_not_launched_here(
-    toy: Toy, inline: Callable[[], Inline]
-) -> None:
-    run = toy.plan.runs[0]
-    config = toy.place(inline()).config
+def claimed(toy: Toy, run: PlannedRun, **intent: Any) -> RunFolder:
+    """The folder of a run with an attempt that was handed over."""
     claim_study(toy.folder, "toy")
     folder = toy.folder.run(run.run_id)
     write_run(folder, record_of("toy", run))
-    attempt = claim_attempt(folder)
-    intent = intent_of(config, run, attempt.number, "token", datetime.now(UTC), None)
-    write_intent(attempt, replace(intent, backend=CLUSTER, task=0))
+    write_intent(claim_attempt(folder), replace(INTENT, **intent))
+    return folder
+
+
+def test_a_study_that_a_cluster_has_is_not_launched_here(
+    toy: Toy, inline: Callable[[], Inline]
+) -> None:
+    claimed(toy, toy.plan.runs[0], backend=CLUSTER, task=0)
     with pytest.raises(LaunchError) as caught:
         toy.launch(inline())
     assert caught.value.what == "a cluster has 1 of the study's runs"
     assert "--profile" in caught.value.mend
 
 
-def test_status_says_how_fast_a_run_goes(toy: Toy, inline: Callable[[], Inline]) -> None:
+def test_status_says_how_fast_a_run_goes(toy: Toy) -> None:
     run = next(run for run in toy.plan.runs if run.cost.tokens and not run.needs)
-    claim_study(toy.folder, "toy")
-    folder = toy.folder.run(run.run_id)
-    write_run(folder, record_of("toy", run))
-    attempt = claim_attempt(folder)
-    config = toy.place(inline()).config
-    now = datetime.now(UTC)
-    write_intent(attempt, intent_of(config, run, attempt.number, "token", now, None))
-    take(folder, Lease.of_this_process(attempt.number, "token"), now)
-    progress = ProgressRecord(
-        attempt=1,
-        pid=1,
-        host="here",
-        first_step=0,
+    folder, now = claimed(toy, run), datetime.now(UTC)
+    take(folder, Lease.of_this_process(1, INTENT.token), now)
+    progress = replace(
+        PROGRESS,
         step=10,
         steps=30,
-        position=10,
-        loss=2.5,
         steps_per_second=4.0,
         heartbeat=now.isoformat(),
         mfu=0.4,

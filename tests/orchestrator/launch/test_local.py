@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,8 @@ from orchestrator.launch.cold import ColdStarter
 from orchestrator.launch.config import Start
 from orchestrator.launch.local import LocalBackend, local_backend, usable_cpus, visible_gpus
 from orchestrator.spec.execution import Device, Execution
-from orchestrator.spec.launch import Tracking
-from orchestrator.store.attempts import Intent
 from orchestrator.store.layout import RunFolder
+from tests.orchestrator.store.made_records import INTENT
 
 CUDA = Execution(device=Device.CUDA)
 
@@ -39,18 +39,7 @@ class Remembering:
 
 
 def job(slot: int) -> Job:
-    intent = Intent(
-        attempt=1,
-        token="t",
-        execution=Execution(),
-        data=(),
-        tracking=Tracking.OFF,
-        backend="local",
-        slot=slot,
-        host="here",
-        time="2026-01-02T03:04:05.000+00:00",
-    )
-    return Job(folder=RunFolder(Path("runs") / str(slot)), intent=intent)
+    return Job(folder=RunFolder(Path("runs") / str(slot)), intent=replace(INTENT, slot=slot))
 
 
 def environments(execution: Execution, devices: tuple[str, ...]) -> list[dict[str, str]]:

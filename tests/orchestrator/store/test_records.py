@@ -21,8 +21,6 @@ from orchestrator.spec.source import DataSource
 from orchestrator.store.attempts import (
     DataFolder,
     Exit,
-    Intent,
-    Tracking,
     attempt_numbers,
     claim_attempt,
     read_exit,
@@ -32,7 +30,6 @@ from orchestrator.store.attempts import (
 )
 from orchestrator.store.layout import RunFolder, StudyFolder
 from orchestrator.store.records import (
-    ProgressRecord,
     RunRecord,
     check_run,
     claim_study,
@@ -46,6 +43,7 @@ from orchestrator.store.records import (
     write_run,
 )
 from orchestrator.store.stage import Measure, StageResult
+from tests.orchestrator.store import made_records
 
 CONFIG = TowerPretrain(
     vision=VisionConfig(encoder=Encoder.CNN, image_size=4, patch_size=2, feature_width=4),
@@ -69,16 +67,11 @@ RECORD = RunRecord(
     axes=(Axis(name="tokens", value=10**15 + 1), Axis(name="image_ratio", value=0.1)),
     title="größer",
 )
-INTENT = Intent(
-    attempt=1,
-    token="t",
+INTENT = replace(
+    made_records.INTENT,
     execution=Execution(threads=2),
     data=(DataFolder(name="world/scenes", version="1", folder="/somewhere"),),
-    tracking=Tracking.OFF,
-    backend="local",
     slot=0,
-    host="here",
-    time="2026-01-02T03:04:05.000+00:00",
 )
 EXIT = Exit(
     token="t",
@@ -93,18 +86,7 @@ EXIT = Exit(
     steps_per_second=0.5,
     peak_memory_mib=None,
 )
-PROGRESS = ProgressRecord(
-    attempt=1,
-    pid=4,
-    host="here",
-    first_step=0,
-    step=2,
-    steps=3,
-    position=4,
-    loss=None,
-    steps_per_second=2.0,
-    heartbeat=INTENT.time,
-)
+PROGRESS = replace(made_records.PROGRESS, loss=None)
 RESULT = StageResult(
     measures=(
         Measure(suite="loss", benchmark="val", metric="nats_per_token", value=1 / 3, n=7),

@@ -4,7 +4,7 @@ import os
 import sys
 import types
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,13 +18,14 @@ from orchestrator.spec.optimizer import OptimizerConfig
 from orchestrator.spec.run import Stage, TowerPretrain
 from orchestrator.spec.schedule import Phase, Schedule, Shape
 from orchestrator.spec.source import DataSource
-from orchestrator.store.attempts import DataFolder, Intent, claim_attempt, write_intent
+from orchestrator.store.attempts import DataFolder, claim_attempt, write_intent
 from orchestrator.store.layout import AttemptFolder, RunFolder
 from orchestrator.store.records import RunRecord, write_run
 from orchestrator.store.stage import Measure, Progress, StageContext, StageResult
 from orchestrator.worker import entry
 from orchestrator.worker.code import code_version
 from orchestrator.worker.environment import versions
+from tests.orchestrator.store.made_records import INTENT
 
 SOURCE = DataSource(name="world/scenes", version="1")
 CONFIG = TowerPretrain(
@@ -86,16 +87,14 @@ class Bench:
         )
         write_run(self.folder, record)
         attempt = claim_attempt(self.folder)
-        intent = Intent(
+        intent = replace(
+            INTENT,
             attempt=attempt.number,
             token=f"token {attempt.number}",
             execution=self.execution,
             data=(DataFolder(name=SOURCE.name, version=SOURCE.version, folder=str(self.data)),),
             tracking=self.tracking,
             backend=self.backend,
-            slot=None,
-            host="here",
-            time="2026-01-02T03:04:05.000+00:00",
         )
         write_intent(attempt, intent)
         return attempt

@@ -9,14 +9,12 @@ from typing import Any
 
 import pytest
 
-from orchestrator.spec.execution import Execution
-from orchestrator.spec.launch import Tracking
-from orchestrator.store.attempts import Intent
 from orchestrator.store.layout import RunFolder
 from orchestrator.store.records import read_progress
 from orchestrator.store.stage import Progress
 from orchestrator.worker.clock import Clock
 from orchestrator.worker.progress import Reporter
+from tests.orchestrator.store.made_records import INTENT
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -36,24 +34,11 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path)
 
 
-INTENT = Intent(
-    attempt=1,
-    token="t",
-    execution=Execution(),
-    data=(),
-    tracking=Tracking.OFF,
-    backend="slurm",
-    slot=None,
-    host="here",
-    time="2026-01-01T00:00:00.000+00:00",
-    processes=4,
-    step_flops=3e13,
-    peak_teraflops=100.0,
-)
+ON_FOUR = replace(INTENT, processes=4, step_flops=3e13, peak_teraflops=100.0)
 
 
 def reporter(folder: RunFolder, time: Time, attempt: int = 1, **change: Any) -> Reporter:
-    intent = replace(INTENT, attempt=attempt, **change)
+    intent = replace(ON_FOUR, attempt=attempt, **change)
     return Reporter(folder, intent, clock=time.clock(), still_ours=lambda: None)
 
 
@@ -195,7 +180,7 @@ def test_a_run_taken_over_stops_at_the_next_sign_of_life(folder: RunFolder) -> N
     def gone() -> None:
         raise RuntimeError("taken")
 
-    to = Reporter(folder, INTENT, clock=Time().clock(), still_ours=gone)
+    to = Reporter(folder, ON_FOUR, clock=Time().clock(), still_ours=gone)
     with pytest.raises(RuntimeError):
         report(to, [1])
     assert not folder.progress.exists()
