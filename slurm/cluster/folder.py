@@ -114,13 +114,13 @@ def cluster_folder(path: Path | None) -> ClusterFolder:
         raise ConfigError(
             f"the cluster's folder is {str(path)!r}; Slurm's files cannot name such a path",
             where="--dir",
-            mend="give --dir a path of letters, digits and . _ - + @ only: --dir /tmp/cluster",
+            mend="give --dir a path of letters, digits and . _ - + @ only: --dir ~/cluster",
         )
     if len(os.fsencode(path)) > _MAX_BYTES:
         raise ConfigError(
             f"the cluster's folder {path} has {len(os.fsencode(path))} bytes; sockets allow "
             f"{_MAX_BYTES}",
             where="--dir",
-            mend="give --dir a shorter path, such as --dir /tmp/cluster",
+            mend="give --dir a shorter path, such as --dir ~/cluster",
         )
     return ClusterFolder(path=path)

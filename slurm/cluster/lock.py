@@ -23,7 +23,7 @@ def locked(folder: ClusterFolder) -> Generator[None]:
         raise LaunchError(
             f"the cluster's folder cannot be written: {error.strerror}",
             where=str(folder.path),
-            mend="give --dir a folder of your own, such as --dir /tmp/cluster",
+            mend="give --dir a folder of your own, such as --dir ~/cluster",
         ) from error
     try:
         _take(descriptor, folder)
