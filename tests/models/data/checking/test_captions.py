@@ -13,7 +13,11 @@ from PIL import Image
 
 from models.data.captions import open_captions
 from models.data.checking import check
+from models.data.checking.finding import PER_FILE
 from models.data.tars import Sample, read_samples, write_samples
+
+FAULTS = 4
+"""Most faults of one sample: two images, each spoilt, and the caption."""
 
 
 def found(path: Path, **expected: Any) -> list[tuple[str, int | None, str]]:
@@ -119,7 +123,7 @@ def fields() -> st.SearchStrategy[dict[str, bytes]]:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(fields(), min_size=1, max_size=6))
+@given(st.lists(fields(), min_size=1, max_size=PER_FILE // FAULTS))
 def test_a_check_finds_the_samples_that_training_leaves_out_and_no_other(
     world: Path, tmp_path_factory: pytest.TempPathFactory, samples: list[dict[str, bytes]]
 ) -> None:
