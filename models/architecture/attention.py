@@ -1,7 +1,8 @@
 """Causal self-attention in OpenLM's parametrisation, and the cache of incremental decoding.
 
-Shapes in comments: B sequences, T positions, S positions seen so far, D width, H heads,
-K width of a head (OpenLM rounds D / H down, so that H K may be less than D).
+Shapes in comments: B sequences, T positions, S positions seen so far (of block masks: squares along
+a side), D width, H heads, K width of a head (OpenLM rounds D / H down, so that H K may be less
+than D).
 """
 
 from collections.abc import Sequence
@@ -10,10 +11,17 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from models.architecture.norm import build_norm
 from models.architecture.rotary import RotaryEmbedding, Rotation, rotate
 from orchestrator.spec.model import Norm
+
+SQUARE = 128
+"""Positions along the side of the squares that `flex_attention` computes or leaves out."""
+
+LEAST_FLEX_WIDTH = 16
+"""Heads that are narrower are none of `flex_attention`'s."""
 
 GROWTH = 64
 """Positions by which a full cache grows: to copy it at each step would cost more than the step."""
@@ -27,6 +35,9 @@ class Visible:
     """True where it may, bool, (B, 1, T, S) or (T, S)."""
     causal: bool = False
     """Whether every earlier position of the same row is visible; then there is no mask."""
+    blocks: BlockMask | None = None
+    """In the place of a mask: which squares of the T x T positions hold visible ones. Compiled,
+    the others are never computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +138,61 @@ class Attention(nn.Module):
         v = self._split(v)  # (B, H, T, K)
         if cache is not None:
             k, v = cache.extend(k, v)  # each (B, H, S, K)
-        mixed = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=visible.mask, is_causal=visible.causal
-        )  # (B, H, T, K)
+        mixed = attend(q, k, v, visible)  # (B, H, T, K)
         return self.out_proj(mixed.transpose(1, 2).flatten(2))  # (B, T, D)
 
     def _split(self, x: Tensor) -> Tensor:
         B, T, _ = x.shape
         return x.view(B, T, self.heads, self.head_width).transpose(1, 2)  # (B, H, T, K)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, visible: Visible) -> Tensor:
+    """Mix the values of visible positions: (B, H, T, K), twice (B, H, S, K) -> (B, H, T, K)."""
+    if visible.blocks is not None:
+        mixed = flex_attention(q, k, v, block_mask=visible.blocks)
+        assert isinstance(mixed, Tensor), "nothing beside it was asked for"
+        return mixed
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=visible.mask, is_causal=visible.causal)
+
+
+def block_visibility(documents: Tensor) -> Visible:
+    """Return that positions see earlier ones of their own document, as blocks.
+
+    Args:
+        documents: ids, (B, T).
+    """
+    B, T = documents.shape
+    mask = document_mask(documents)  # (B, T, T)
+    S = -(-T // SQUARE)
+    edge = S * SQUARE - T
+    squares = F.pad(mask, (0, edge, 0, edge)).view(B, 1, S, SQUARE, S, SQUARE)
+    seen = squares.sum((3, 5))  # (B, 1, S, S), how many of each square's positions
+    whole = seen == SQUARE**2
+
+    def sees(b: Tensor, h: Tensor, q: Tensor, k: Tensor) -> Tensor:  # noqa: ARG001  (heads see alike)
+        return (q >= k) & torch.eq(documents[b, q], documents[b, k])
+
+    made = BlockMask.from_kv_blocks(
+        *_listed((seen > 0) & ~whole),
+        *_listed(whole),
+        BLOCK_SIZE=SQUARE,
+        mask_mod=sees,
+        seq_lengths=(T, T),
+    )
+    return Visible(blocks=made)
+
+
+def _listed(squares: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how many squares each row of them has, (B, 1, S), and which, first, (B, 1, S, S)."""
+    order = torch.argsort(squares.int(), dim=-1, descending=True, stable=True)
+    return squares.sum(-1, dtype=torch.int32), order.int()
+
+
+def document_mask(documents: Tensor) -> Tensor:
+    """Return where a position sees another: not after it, and of its document: (B, T, T), bool."""
+    T = documents.shape[1]
+    past = torch.ones(T, T, dtype=torch.bool, device=documents.device).tril()  # (T, T)
+    return past & torch.eq(documents[:, :, None], documents[:, None, :])
 
 
 def visibility(
@@ -151,9 +209,7 @@ def visibility(
     """
     if documents is not None:
         assert start == 0, "documents and a cache are never used together"
-        past = torch.ones(length, length, dtype=torch.bool, device=device).tril()  # (T, T)
-        same = torch.eq(documents[:, :, None], documents[:, None, :])  # (B, T, T)
-        return Visible((past & same)[:, None])  # (B, 1, T, T)
+        return Visible(document_mask(documents)[:, None])  # (B, 1, T, T)
     if start == 0:
         return Visible(causal=True)
     if length == 1:

@@ -15,11 +15,13 @@ from torch.utils.checkpoint import (
 )
 
 from models.architecture.attention import (
+    LEAST_FLEX_WIDTH,
     Attention,
     KeyValueCache,
     LayerCache,
     Layout,
     Visible,
+    block_visibility,
     visibility,
 )
 from models.architecture.feed_forward import Gelu, SwiGlu
@@ -85,6 +87,13 @@ class Decoder(nn.Module):
         self.output = None if weight_tying else nn.Linear(shape.width, vocab_size, bias=False)
         self.recompute = False
         """Whether the backward pass computes each block again, and keeps its input alone."""
+        self._is_compiled = False
+
+    def compile_blocks(self) -> None:
+        """Compile each block: the first steps are slow, the others faster."""
+        for block in self.layers:
+            block.compile()
+        self._is_compiled = True
 
     def embed(self, ids: Tensor) -> Tensor:
         """Look token ids up: (B, T) -> (B, T, D)."""
@@ -111,7 +120,10 @@ class Decoder(nn.Module):
         length = embedded.shape[1]
         start = 0 if cache is None else cache.length
         if layout is None:
-            visible = visibility(documents, length=length, start=start, device=embedded.device)
+            if documents is not None and self._is_compiled and self._can_flex(embedded):
+                visible = block_visibility(documents)
+            else:
+                visible = visibility(documents, length=length, start=start, device=embedded.device)
             rotation: Rotation = self._first.attention.pos_embed(start, length)
         else:
             assert documents is None, "a layout says what is visible"
@@ -127,9 +139,12 @@ class Decoder(nn.Module):
         return self.norm(x)
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Score every token of the vocabulary: (..., D) -> (..., V), fp32."""
+        """Score every token of the vocabulary: (..., D) -> (..., V), as matrix products give it."""
         head = self.tok_embeddings if self.output is None else self.output
-        return F.linear(hidden, head.weight).float()
+        return F.linear(hidden, head.weight)
+
+    def _can_flex(self, embedded: Tensor) -> bool:
+        return embedded.is_cuda and self._first.attention.head_width >= LEAST_FLEX_WIDTH
 
     @property
     def _first(self) -> Block:

@@ -62,7 +62,8 @@ class VisionLanguageModel(nn.Module):
                 zero, not absent. Where weights are cut over processes, all need the same.
 
         Returns:
-            Logits, fp32, (B, T, V), or (N, V) of the chosen positions.
+            Logits, (B, T, V), or (N, V) of the chosen positions, in the format of matrix products:
+            bf16 under autocast.
         """
         embedded = self.decoder.embed(ids.clamp(min=0))  # (B, T, D); images are put in below
         if features is not None:

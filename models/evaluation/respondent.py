@@ -97,7 +97,7 @@ class Respondent:
         """Score the next token at `chosen` positions, counted over B and T: (N,) -> (N, V) fp32."""
         return self.model(
             batch.ids, features=batch.features, cache=cache, chosen=chosen, layout=batch.layout
-        )
+        ).float()
 
     def _features(self, images: npt.NDArray[np.int64], device: str) -> Tensor | None:
         if not len(images):

@@ -20,7 +20,7 @@ ROWS_AT_ONCE = 256
 
 
 class _LeanLoss(torch.autograd.Function):
-    """Cross-entropy and squared log-partition; the backward pass overwrites the scores."""
+    """Cross-entropy and log-partition; the backward pass overwrites the scores."""
 
     @staticmethod
     def forward(ctx: Any, scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -28,13 +28,13 @@ class _LeanLoss(torch.autograd.Function):
         partition = torch.cat([rows.logsumexp(-1) for rows in pieces])  # (N,)
         chosen = scores.gather(1, targets[:, None]).squeeze(1)  # (N,)
         ctx.save_for_backward(scores, partition, targets)
-        return partition - chosen, partition.square()  # (N,) each
+        return partition - chosen, partition.clone()  # (N,) each
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        of_nats, of_square = grads  # (N,) each
+        of_nats, of_partition = grads  # (N,) each
         scores, partition, targets = ctx.saved_tensors
-        slopes = of_nats + 2 * of_square * partition  # (N,), of the log-partition
+        slopes = of_nats + of_partition  # (N,), of the log-partition
         wholes: tuple[Tensor, ...] = (scores, partition, targets, slopes, of_nats)
         pieces = [cast(tuple[Tensor, ...], whole.split(ROWS_AT_ONCE)) for whole in wholes]
         for rows, total, target, slope, nats in zip(*pieces, strict=True):
@@ -44,7 +44,7 @@ class _LeanLoss(torch.autograd.Function):
 
 
 def lean_terms(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each target's cross-entropy and squared log-partition, (N,) each.
+    """Return each target's cross-entropy and the log-partition of its scores, (N,) each.
 
     The backward pass writes the gradient over `scores`: it can be taken once, and nothing else may
     read them afterwards.

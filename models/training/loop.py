@@ -74,8 +74,7 @@ def _spread(training: Training, context: StageContext) -> nn.Module | None:
         whole = outline(module)
         shard(module, training.optimizer, execution)
     if execution.compile:
-        for block in module.decoder.layers:
-            block.compile()
+        module.decoder.compile_blocks()
     return whole
 
 
@@ -149,15 +148,18 @@ def _differentiate(
     scale = ranks.world.size if is_shared else 1  # FSDP takes the mean of gradients
     loss, counts = 0.0, Counter[str]()
     nats, targets = dict[str, float](), Counter[str]()
+    found: list[tuple[Tensor, dict[str, int]]] = []
     for part in training.parts(standing.position):
         (part.objective * scale).backward()
         sums = torch.stack([part.loss, *(kind.nats for kind in part.kinds.values())])
-        own, *of_kinds = cast(list[float], sums.tolist())  # one wait for the device
-        loss += own
+        found.append((sums, {name: kind.targets for name, kind in part.kinds.items()}))
         counts.update(part.counts)
-        for (name, kind), value in zip(part.kinds.items(), of_kinds, strict=True):
+    for sums, kinds in found:  # the device is waited for once, when it has all to do
+        own, *of_kinds = cast(list[float], sums.tolist())
+        loss += own
+        targets.update(kinds)
+        for name, value in zip(kinds, of_kinds, strict=True):
             nats[name] = nats.get(name, 0.0) + value
-            targets[name] += kind.targets
     total, counts, nats, targets = ranks.summed({"loss": loss}, counts, nats, targets)
     standing.counters.update({name: int(count) for name, count in counts.items()})
     if not is_shared:

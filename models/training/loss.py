@@ -22,6 +22,7 @@ from models.architecture.vlm import VisionLanguageModel
 from models.data.batch import IGNORE, NO_DOCUMENT, Batch
 from models.data.tokenizer import IMAGE
 from models.training.features import Features
+from models.training.fused_loss import fused_terms
 from models.training.inputs import Inputs, prepare, split
 from models.training.lean_loss import LEAN_FROM, lean_terms
 from models.training.sharding import is_sharded
@@ -88,14 +89,17 @@ class NextToken:
         inputs = prepare(piece, self.features, torch.device(self.execution.device))
         idle = len(batch.images) > 0 and is_sharded(self.execution, self.world)
         logits = supervised_logits(self.model, inputs, self.execution, idle=idle)  # (N, V)
-        if logits.numel() >= LEAN_FROM:
-            nats, squares = lean_terms(logits, inputs.targets)  # (N,) each
+        if self.execution.compile:
+            nats, partition = fused_terms(logits, inputs.targets)  # (N,) each
+        elif logits.numel() >= LEAN_FROM:
+            nats, partition = lean_terms(logits.float(), inputs.targets)  # (N,) each
         else:
+            logits = logits.float()
             nats = F.cross_entropy(logits, inputs.targets, reduction="none")  # (N,)
-            squares = logits.logsumexp(-1).square() if self.z_loss else None  # (N,)
+            partition = logits.logsumexp(-1) if self.z_loss else None  # (N,)
         loss = objective = nats.sum() / batch.supervised
-        if self.z_loss and squares is not None:
-            objective = loss + self.z_loss * (squares.sum() / batch.supervised)
+        if self.z_loss and partition is not None:
+            objective = loss + self.z_loss * (partition.square().sum() / batch.supervised)
         kinds = {} if self.features is None else by_kind(piece, nats.detach())
         return Part(objective, loss.detach(), counted(piece), kinds)
 
@@ -163,7 +167,7 @@ def counted(batch: Batch) -> dict[str, int]:
 def supervised_logits(
     model: VisionLanguageModel, inputs: Inputs, execution: Execution, *, idle: bool = False
 ) -> Tensor:
-    """Score the tokens at the supervised positions, (N, V), fp32; see the model for `idle`."""
+    """Score the tokens at the supervised positions, (N, V); see the model for format and `idle`."""
     with precision(execution):
         logits = model(
             inputs.ids,

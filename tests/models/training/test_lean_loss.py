@@ -17,8 +17,8 @@ def both(z_loss: float, rows: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor,
     plain = F.cross_entropy(scores, targets, reduction="sum")
     plain = plain + z_loss * scores.logsumexp(-1).square().sum()
     (plain_gradient,) = torch.autograd.grad(plain, weight)
-    nats, square = lean_terms(F.linear(hidden, weight), targets)
-    lean = (nats + z_loss * square).sum()
+    nats, partition = lean_terms(F.linear(hidden, weight), targets)
+    lean = (nats + z_loss * partition.square()).sum()
     (lean_gradient,) = torch.autograd.grad(lean, weight)
     return (plain, plain_gradient), (lean, lean_gradient)
 

@@ -138,7 +138,7 @@ def test_the_peak_is_that_of_a_real_step(
     def score() -> tuple[Tensor, Tensor]:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision is GPU):
             hidden = decoder(decoder.embed(ids.view(sequences, -1)))
-            logits = decoder.logits(hidden).flatten(0, 1)
+            logits = decoder.logits(hidden).flatten(0, 1).float()
         return next_token_loss(logits, ids, z_loss=z_loss), logits
 
     measured = measured_peak(decoder, score)
