@@ -24,7 +24,7 @@ from models.data.tokenizer import IMAGE
 from models.training.features import Features
 from models.training.fused_loss import fused_terms
 from models.training.inputs import Inputs, prepare, split
-from models.training.lean_loss import LEAN_FROM, lean_terms
+from models.training.lean_loss import lean_terms
 from models.training.sharding import is_sharded
 from orchestrator.spec.execution import Execution, Precision
 from orchestrator.store.world import World
@@ -91,14 +91,10 @@ class NextToken:
         logits = supervised_logits(self.model, inputs, self.execution, idle=idle)  # (N, V)
         if self.execution.compile:
             nats, partition = fused_terms(logits, inputs.targets)  # (N,) each
-        elif logits.numel() >= LEAN_FROM:
-            nats, partition = lean_terms(logits.float(), inputs.targets)  # (N,) each
         else:
-            logits = logits.float()
-            nats = F.cross_entropy(logits, inputs.targets, reduction="none")  # (N,)
-            partition = logits.logsumexp(-1) if self.z_loss else None  # (N,)
+            nats, partition = lean_terms(logits.float(), inputs.targets)  # (N,) each
         loss = objective = nats.sum() / batch.supervised
-        if self.z_loss and partition is not None:
+        if self.z_loss:
             objective = loss + self.z_loss * (partition.square().sum() / batch.supervised)
         kinds = {} if self.features is None else by_kind(piece, nats.detach())
         return Part(objective, loss.detach(), counted(piece), kinds)

@@ -44,7 +44,7 @@ from orchestrator.spec.optimizer import OptimizerConfig
 from orchestrator.spec.presets import PRESETS
 from orchestrator.store.profile_file import load_profile
 
-NAMES = {"open_lm_79m": 32, "open_lm_411m": 16, "open_lm_1b": 10}
+NAMES = {"open_lm_79m": 32, "open_lm_411m": 16, "open_lm_1b": 8}
 """Presets (79M, 411M and 1.4B), and the sequences of one micro-batch."""
 ACCUMULATION = 4
 """Micro-batches of one step."""

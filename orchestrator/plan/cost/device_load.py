@@ -54,13 +54,4 @@ def load_of(config: RunConfig, work: Amount) -> Load:
         length=config.model.seq_len if isinstance(config, Finetune) else work.length,
         images_per_sequence=images,
         trains=work.steps > 0,
-        has_z_loss=has_z_loss(config),
-    )
-
-
-def has_z_loss(config: RunConfig) -> bool:
-    """Return whether the log-partition is trained too."""
-    return (
-        isinstance(config, TextPretrain | ImageTextPretrain | Finetune)
-        and config.optimizer.z_loss > 0
     )

@@ -36,15 +36,8 @@ GATHERED_BLOCKS = 2
 SCATTERED_BYTES = BF16_BYTES + FP32_BYTES
 """Of one parameter whose gradient FSDP2 reduces: as the backward pass left it, and in fp32."""
 
-TRAINING_LOGITS = 4
-"""Copies in fp32 of the vocabulary's scores at the peak: the scores, their log-softmax, and the
-gradients of both (`models/training/loss.py`)."""
-
-Z_LOSS_LOGITS = 1
-"""One more where the log-partition is trained too."""
-
-ANSWER_LOGITS = 2
-"""The same without gradients."""
+ANSWER_BYTES = 2 * FP32_BYTES
+"""Of one score of the vocabulary when a model is asked: the scores, and their log-softmax."""
 
 BLOCK_WIDTHS = 6
 """Tensors of the model's width that a block keeps beside its norms': queries, keys and values as
@@ -71,8 +64,6 @@ class Load:
     """Images whose features stand in one sequence."""
     trains: bool = True
     """Whether there are gradients and optimizer state."""
-    has_z_loss: bool = False
-    """Whether the log-partition is trained too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,15 +103,23 @@ def peak_memory(load: Load, layout: Parallelism, precision: Precision) -> Memory
     sequences = layout.micro_batch if load.trains else load.batch_sequences
     kept = _training_activations(load, layout, number) if load.trains else _cache(load, number)
     scores = load.model.vocab_size * load.length if load.model else 0
-    training_logits = TRAINING_LOGITS + Z_LOSS_LOGITS * load.has_z_loss
-    logits = training_logits if load.trains else ANSWER_LOGITS
+    score_bytes = training_score_bytes(precision) if load.trains else ANSWER_BYTES
     return Memory(
         state=_state(load, layout) + _frozen_params(load) * number,
         copies=_copies(load, layout, number),
         activations=float(sequences * kept),
-        logits=float(sequences * scores * logits * FP32_BYTES),
+        logits=float(sequences * scores * score_bytes),
         overhead=0.0 if precision is Precision.FP32 else OVERHEAD_GIB * GIB,
     )
+
+
+def training_score_bytes(precision: Precision) -> int:
+    """Return the bytes of one score of the vocabulary at the peak of a training step.
+
+    The loss makes its gradient in the place of the fp32 scores (`models/training/lean_loss.py`);
+    beside it stands what matrix products gave or take, if that is another format.
+    """
+    return FP32_BYTES if precision is Precision.FP32 else FP32_BYTES + BF16_BYTES
 
 
 def trained_params(model: ModelConfig | None, vision: VisionConfig | None) -> int:
@@ -201,7 +200,8 @@ def _training_activations(load: Load, layout: Parallelism, number: int) -> int:
         blocks = model.depth * FP32_BYTES * model.width + block
     else:
         blocks = model.depth * block
-    last = model.width * (_norm_bytes(model.norm, number) + number)  # norm, and the output's input
+    kept = _norm_bytes(model.norm, number) + number  # the last norm's, and the output's input
+    last = model.width * (kept + 2 * number)  # and their gradients, when the scores are at work
     mask = is_packed * load.length  # of one byte
     return load.length * (blocks + last + mask) + images
 

@@ -21,7 +21,7 @@ from orchestrator.plan.cost.count import (
     projector_params,
     total_params,
 )
-from orchestrator.plan.cost.device_load import batch_sequences, has_z_loss, load_of, models_of
+from orchestrator.plan.cost.device_load import batch_sequences, load_of, models_of
 from orchestrator.plan.cost.fitting import check_fits, smallest_layout
 from orchestrator.plan.cost.memory import Load, peak_memory, trained_params
 from orchestrator.plan.cost.throughput import KAPLAN_FACTOR, SECONDS_PER_HOUR, Machine
@@ -187,7 +187,7 @@ class Pricer:
         at_least = 1
         if self.machine.longest_hours is not None:
             at_least = max(1, ceil(hours / self.machine.longest_hours))
-        about = (sequences, work.length, work.images > 0, has_z_loss(config), at_least)
+        about = (sequences, work.length, work.images > 0, at_least)
         key = (type(config), id(model), id(vision), *about)
         known = self._spreads.get(key)
         if known is None:
@@ -224,13 +224,13 @@ def _key(
             return (kind, id(config.model), id(config.vision), id(config.suite))
         case Finetune():
             work = (config.steps, config.batch_examples, tokens_per_example)
-            return (kind, id(config.model), id(config.vision), has_z_loss(config), *work)
+            return (kind, id(config.model), id(config.vision), *work)
         case ImageTextPretrain():
             work = (config.tokens, config.batch_tokens, config.image_ratio)
-            return (kind, id(config.model), id(config.vision), has_z_loss(config), *work)
+            return (kind, id(config.model), id(config.vision), *work)
         case TextPretrain():
             work = (config.end_tokens - begin_tokens, config.batch_tokens)
-            return (kind, id(config.model), has_z_loss(config), *work)
+            return (kind, id(config.model), *work)
         case TowerPretrain():
             return (kind, id(config.vision), config.steps, config.batch_images)
         case Filter():

@@ -13,7 +13,6 @@ from models.architecture.build import build_model
 from models.architecture.vlm import VisionLanguageModel
 from models.data.batch import IGNORE, Batch
 from models.data.tokenizer import IMAGE, PADDING
-from models.training import loss
 from models.training.inputs import prepare, split
 from models.training.loss import NextToken
 from orchestrator.errors import DataError
@@ -205,33 +204,3 @@ def test_a_model_that_sees_no_images_has_one_kind(model: VisionLanguageModel) ->
         z_loss=0.0,
     )
     assert [part.kinds for part in text(0)] == [{}]
-
-
-@pytest.mark.parametrize("z_loss", [0.0, 1e-2])
-def test_many_scores_give_the_same_loss_and_gradient_with_fewer_copies(
-    monkeypatch: pytest.MonkeyPatch, z_loss: float
-) -> None:
-    found: list[tuple[Tensor, list[Tensor | None]]] = []
-    taken: list[int] = []
-    lean_terms = loss.lean_terms
-
-    def noted(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        taken.append(scores.numel())
-        return lean_terms(scores, targets)
-
-    monkeypatch.setattr(loss, "lean_terms", noted)
-    for least in (loss.LEAN_FROM, 1):
-        monkeypatch.setattr(loss, "LEAN_FROM", least)
-        made = build_model(MODEL, VISION, seed=0)
-        part = NextToken(
-            model=made,
-            batches=lambda _: BATCH,
-            features=features,
-            execution=Execution(),
-            z_loss=z_loss,
-        )
-        (only,) = part(0)
-        only.objective.backward()
-        found.append((only.objective.detach(), [p.grad for p in made.parameters()]))
-    assert taken == [BATCH.supervised * MODEL.vocab_size]
-    torch.testing.assert_close(found[1], found[0], rtol=1e-5, atol=1e-6)  # fp32, another order

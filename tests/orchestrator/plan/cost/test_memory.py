@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -15,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 from models.architecture.build import build_model
 from models.architecture.lm import build_decoder
 from models.data.tokenizer import IMAGE
+from models.training.lean_loss import lean_terms
 from orchestrator.plan.cost.count import total_params
 from orchestrator.plan.cost.memory import (
     BUCKET_BYTES,
@@ -81,15 +81,15 @@ class LiveBytes(TorchDispatchMode):
         return out
 
 
-def measured_peak(module: nn.Module, score: Callable[[], tuple[Tensor, Tensor]]) -> int:
+def measured_peak(module: nn.Module, score: Callable[[], Tensor]) -> int:
     """Return the most bytes alive in a step of training that is not the first.
 
     Args:
         module: what is trained.
-        score: gives the loss and the logits, which training holds while it goes backward, too.
+        score: gives the loss.
     """
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3, fused=True)
-    score()[0].backward()
+    score().backward()
     optimizer.step()  # makes the optimizer's state
     for parameter in module.parameters():
         assert parameter.grad is not None
@@ -101,49 +101,42 @@ def measured_peak(module: nn.Module, score: Callable[[], tuple[Tensor, Tensor]])
             if isinstance(tensor, Tensor):
                 live.add(tensor)
     with live:
-        loss, _logits = score()
-        loss.backward()
+        score().backward()
         optimizer.step()
     return live.peak
 
 
-def next_token_loss(logits: Tensor, targets: Tensor, *, z_loss: bool) -> Tensor:
-    loss = F.cross_entropy(logits, targets, reduction="sum") / len(targets)
-    if z_loss:
-        return loss + 1e-4 * logits.logsumexp(-1).square().sum() / len(targets)
-    return loss
+def next_token_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    nats, partition = lean_terms(logits.float(), targets)
+    return (nats.sum() + 1e-4 * partition.square().sum()) / len(targets)
 
 
 @pytest.mark.parametrize("precision", list(Precision))
 @pytest.mark.parametrize(
-    ("model", "z_loss"),
+    "model",
     [
-        (MODEL, False),  # activations are most of it
-        (replace(MODEL, vocab_size=4_096, depth=1), False),  # vocabulary scores are
-        (replace(MODEL, vocab_size=4_096, depth=1), True),
-        (replace(MODEL, width=256, seq_len=8), False),  # weights and optimizer are
-        (replace(MODEL, ffn=FeedForward.GELU), False),
-        (replace(MODEL, norm=Norm.RMS), False),
-        (replace(MODEL, norm=Norm.GAIN_ONLY, qk_norm=False), False),
+        MODEL,  # activations are most of it
+        replace(MODEL, vocab_size=4_096, depth=1),  # vocabulary scores are
+        replace(MODEL, width=256, seq_len=8),  # weights and optimizer are
+        replace(MODEL, ffn=FeedForward.GELU),
+        replace(MODEL, norm=Norm.RMS),
+        replace(MODEL, norm=Norm.GAIN_ONLY, qk_norm=False),
     ],
 )
-def test_the_peak_is_that_of_a_real_step(
-    model: ModelConfig, z_loss: bool, precision: Precision
-) -> None:
+def test_the_peak_is_that_of_a_real_step(model: ModelConfig, precision: Precision) -> None:
     sequences = 4
     decoder = build_decoder(model).to_empty(device="cpu")
     decoder.initialise(torch.Generator().manual_seed(0))
     ids = torch.arange(sequences * model.seq_len).remainder(model.vocab_size)
 
-    def score() -> tuple[Tensor, Tensor]:
+    def score() -> Tensor:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision is GPU):
             hidden = decoder(decoder.embed(ids.view(sequences, -1)))
-            logits = decoder.logits(hidden).flatten(0, 1).float()
-        return next_token_loss(logits, ids, z_loss=z_loss), logits
+            logits = decoder.logits(hidden).flatten(0, 1)
+        return next_token_loss(logits, ids)
 
     measured = measured_peak(decoder, score)
-    counted = replace(load(model, sequences), has_z_loss=z_loss)
-    memory = peak_memory(counted, Parallelism(micro_batch=sequences), precision)
+    memory = peak_memory(load(model, sequences), Parallelism(micro_batch=sequences), precision)
     ours = memory.gib * GIB - memory.overhead
     # Never less than what is alive. More by a little: not all of it is alive at one moment.
     assert 0.99 * measured <= ours <= 1.1 * measured
@@ -165,10 +158,10 @@ def test_the_peak_of_packed_images_with_a_trained_tower_is_that_of_a_real_step(
     documents = torch.arange(images).repeat_interleave(P + caption).repeat(sequences, 1)
     flat = torch.zeros(sequences * images, P, 3 * vision.patch_size**2)
 
-    def score() -> tuple[Tensor, Tensor]:
+    def score() -> Tensor:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision is GPU):
             logits = built(ids, features=flat, documents=documents).flatten(0, 1)
-        return next_token_loss(logits, ids.flatten().clamp(min=0), z_loss=False), logits
+        return next_token_loss(logits, ids.flatten().clamp(min=0))
 
     measured = measured_peak(built, score)
     counted = Load(

@@ -366,7 +366,6 @@ def test_every_value_that_costs_is_part_of_what_is_remembered() -> None:
     pairs = [
         (SEGMENT, replace(SEGMENT, end_tokens=SEGMENT.end_tokens // 2)),
         (SEGMENT, replace(SEGMENT, batch_tokens=4 * 2048)),
-        (SEGMENT, replace(SEGMENT, optimizer=OptimizerConfig(z_loss=1e-4))),
         (branch(SIGLIP), branch(SIGLIP, image_ratio=0.25)),
         (FINETUNE, replace(FINETUNE, epochs=3)),
         (FINETUNE, replace(FINETUNE, batch_examples=8)),
