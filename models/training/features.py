@@ -7,6 +7,7 @@ one that is trained too.
 Shapes in comments: M images asked for, P patches, F feature width, p side of a patch.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -74,9 +75,9 @@ def open_features(
     if tower is not None:
         refuse_published(vision)
     if vision.encoder is Encoder.PATCH or not vision.frozen:
-        return Memo(PixelFeatures(open_images(context.data(source)), vision))
+        return Memo(_pixels(context, source, vision))
     if is_published(vision):
-        pixels = PixelFeatures(open_images(context.data(source)), vision)
+        pixels = _pixels(context, source, vision)
         published = tuple(weights_folders(context, vision).items())
         return PublishedFeatures(pixels, *_frozen_tower(vision, published, context.execution))
     if tower is None:
@@ -89,8 +90,12 @@ def open_features(
     stored = stored_file(folder, source)
     if stored.exists():
         return StoredFeatures(stored, vision, len(open_images(context.data(source))))
-    pixels = PixelFeatures(open_images(context.data(source)), vision)
+    pixels = _pixels(context, source, vision)
     return Memo(OneByOne(TowerFeatures(pixels, load_tower(folder, vision))))
+
+
+def _pixels(context: StageContext, source: DataSource, vision: VisionConfig) -> "PixelFeatures":
+    return PixelFeatures(open_images(context.data(source)), vision, context.execution.threads)
 
 
 def stored_file(folder: RunFolder, source: DataSource) -> Path:
@@ -108,7 +113,8 @@ def store_features(
         DataError: if the images are missing.
     """
     images = open_images(context.data(source))
-    computed = TowerFeatures(PixelFeatures(images, vision), tower)
+    pixels = PixelFeatures(images, vision, context.execution.threads)
+    computed = TowerFeatures(pixels, tower)
     count = len(images)
     shape = (count, vision.image_tokens, vision.feature_width)
     with replacing(stored_file(context.folder, source)) as temporary:
@@ -190,18 +196,28 @@ class StoredFeatures:
 class PixelFeatures:
     """The pixels of patches, from images of any size."""
 
-    def __init__(self, images: ImageSource, vision: VisionConfig) -> None:
+    def __init__(self, images: ImageSource, vision: VisionConfig, threads: int) -> None:
+        """Decode nothing yet.
+
+        Args:
+            images: what is decoded.
+            vision: sizes of images and patches.
+            threads: images decoded at the same time; at least 1.
+        """
         self._images = images
         self._vision = vision
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def __call__(self, indices: NDArray[np.int64]) -> Tensor:
         """Decode images: (M,) -> (M, P, 3 p^2), in [-1, 1]."""
-        side, patch_size = self._vision.image_size, self._vision.patch_size
-        whole = side - side % patch_size  # pixels beyond the last whole patch are left out
-        pixels = np.stack(
-            [resized(self._images.pixels(int(index)), side)[:whole, :whole] for index in indices]
-        )  # (M, S, S, 3)
-        return patches(pixels, patch_size)
+        decoded = (self._pool.map if self._pool else map)(self._square, indices.tolist())
+        return patches(np.stack(list(decoded)), self._vision.patch_size)
+
+    def _square(self, index: int) -> NDArray[np.uint8]:
+        """Return an image as the model sees it, (S, S, 3)."""
+        side = self._vision.image_size
+        whole = side - side % self._vision.patch_size  # pixels beyond the last patch are left out
+        return resized(self._images.pixels(index), side)[:whole, :whole]
 
 
 class TowerFeatures:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from models import stages
 from models.architecture.tower import patches
 from models.data.images import open_images
 from models.training import features
-from models.training.features import Memo, open_features, resized, stored_file
+from models.training.features import Memo, PixelFeatures, open_features, resized, stored_file
 from orchestrator.errors import RecordError
 from orchestrator.spec.identity import run_id
 from orchestrator.spec.model import Encoder, VisionConfig
@@ -122,3 +123,11 @@ def test_what_is_remembered_is_what_was_computed(
         assert memo(np.array(wanted))[:, 0, 0].tolist() == wanted
     again = {0: [3, 1, 1, 2, 7, 7, 3], 40: [3, 1, 2, 7, 7], 10**6: [3, 1, 2, 7]}
     assert asked == again[room]
+
+
+def test_several_threads_decode_what_one_does(world: Path) -> None:
+    images = open_images(world / "shapeworld-tiny" / "captions")
+    vision = VisionConfig(encoder=Encoder.PATCH, image_size=24, patch_size=8, feature_width=192)
+    indices = np.array([3, 0, 3, 7, 1], dtype=np.int64)
+    one, three = (PixelFeatures(images, vision, threads) for threads in (1, 3))
+    assert torch.equal(three(indices), one(indices))
