@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from models.architecture.attention import KeyValueCache, Layout
 from models.architecture.lm import Decoder
 
+TOWER = "tower."
+"""How the names of a tower's weights begin, in a tower's run and in a model's."""
+
 
 class VisionLanguageModel(nn.Module):
     """Decoder, projector and, where the encoder is trained too, the tower.

@@ -50,7 +50,9 @@ def finetune(context: StageContext) -> StageResult:
     trained = train(
         Training(
             module=model,
-            optimizer=build_optimizer(model, config.optimizer),
+            optimizer=build_optimizer(
+                model, config.optimizer, tower_lr_scale=config.tower_lr_scale
+            ),
             parts=next_token(context, config, model, batches, features),
             schedule=config.schedule,
             grad_clip=config.optimizer.grad_clip,

@@ -3,9 +3,9 @@
 import torch
 
 from models.architecture.build import build_model
-from models.architecture.vlm import VisionLanguageModel
+from models.architecture.vlm import TOWER, VisionLanguageModel
 from models.training import checkpoint
-from models.training.features import TOWER, load_tower
+from models.training.features import load_tower
 from models.training.optimizer import load_state
 from models.training.weights import weights_folders
 from orchestrator.spec.run import Finetune, ImageTextPretrain

@@ -84,7 +84,7 @@ def image_text_pretrain(context: StageContext) -> StageResult:
     check_held_out(context, config)
     batches = _pretraining_batches(data, config)
     model = placed(with_tower(context, config), context)
-    optimizer = build_optimizer(model, config.optimizer)
+    optimizer = build_optimizer(model, config.optimizer, tower_lr_scale=config.tower_lr_scale)
     if config.trunk is not None:
         kept = optimizer if config.optimizer_state is OptimizerState.KEEP else None
         inherit(context.parent(config.trunk), model, kept)

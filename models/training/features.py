@@ -22,6 +22,7 @@ from models.architecture.build import build_tower, is_published, refuse_publishe
 from models.architecture.published import load_published
 from models.architecture.tower import ConvTower, patches
 from models.architecture.vit import PublishedTower
+from models.architecture.vlm import TOWER
 from models.data.bad import image_faults
 from models.data.images import ImageSource, open_images
 from models.training import checkpoint
@@ -39,9 +40,6 @@ MEMO_BYTES = 1 << 28
 
 IMAGES_AT_ONCE = 64
 """Images that go through a tower together; more gained no speed on a CPU."""
-
-TOWER = "tower."
-"""How the names of a tower's weights begin, in a tower's run and in a model's."""
 
 
 class Features(Protocol):

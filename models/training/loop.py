@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from models.architecture.vlm import VisionLanguageModel
 from models.training import checkpoint
+from models.training.optimizer import set_learning_rate
 from models.training.ranks import Ranks, joined
 from models.training.sharding import gathered, is_sharded, outline, shard, total_norm
 from models.training.standing import (
@@ -110,11 +111,10 @@ def _step(training: Training, context: StageContext, ranks: Ranks, standing: Sta
     """Take the optimizer step at a position, or answer for a bad one; go to the next position."""
     position, step = standing.position, standing.position // training.batch + 1
     rate = training.schedule.learning_rate(position, training.batch)
-    for group in training.optimizer.param_groups:
-        group["lr"] = rate
+    rates = set_learning_rate(training.optimizer, rate)
     loss, by_kind = _differentiate(training, standing, ranks, context.execution)
     norm = total_norm(nn.utils.clip_grad_norm_(training.module.parameters(), training.grad_clip))
-    values = {"learning_rate": rate, "grad_norm": norm, **by_kind}
+    values = {**rates, "grad_norm": norm, **by_kind}
     # All processes judge alike: loss and gradient are the same sums on each.
     fault = standing.judge.fault(loss, norm)
     if fault is None:

@@ -1,26 +1,38 @@
 """AdamW over a module's parameters, and its state as flat tensors by parameter name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from models.architecture.vlm import TOWER
 from models.training.sharding import cut_like
 from orchestrator.errors import RecordError
 from orchestrator.spec.optimizer import Decay, OptimizerConfig
 
+SCALE = "lr_scale"
+"""Names a group's learning rate in multiples of the schedule's."""
 
-def build_optimizer(module: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
-    """Return AdamW without state; the learning rate is set at each step.
+
+def build_optimizer(
+    module: nn.Module, config: OptimizerConfig, *, tower_lr_scale: float = 1.0
+) -> torch.optim.AdamW:
+    """Return AdamW without state; `set_learning_rate` is called at each step.
 
     A parameter without a gradient is neither moved nor decayed, and gets no state.
+
+    Args:
+        module: whose parameters are moved.
+        config: how.
+        tower_lr_scale: learning rate of the tower's, in multiples of the others'.
     """
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    decayed = [p for p in parameters if config.decay is Decay.ALL or p.ndim >= 2]
-    spared = [p for p in parameters if config.decay is Decay.MATRICES and p.ndim < 2]
+    named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+    own = [p for name, p in named if tower_lr_scale == 1 or not name.startswith(TOWER)]
+    towers = [p for name, p in named if tower_lr_scale != 1 and name.startswith(TOWER)]
     groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": spared, "weight_decay": 0.0},
+        {"params": chosen, "weight_decay": decay, SCALE: scale}
+        for parameters, scale in ((own, 1.0), (towers, tower_lr_scale))
+        for chosen, decay in _by_decay(parameters, config)
     ]
     return torch.optim.AdamW(
         [group for group in groups if group["params"]],
@@ -29,6 +41,23 @@ def build_optimizer(module: nn.Module, config: OptimizerConfig) -> torch.optim.A
         eps=config.eps,
         fused=True,
     )
+
+
+def _by_decay(
+    parameters: Sequence[nn.Parameter], config: OptimizerConfig
+) -> Iterator[tuple[list[nn.Parameter], float]]:
+    yield [p for p in parameters if config.decay is Decay.ALL or p.ndim >= 2], config.weight_decay
+    yield [p for p in parameters if config.decay is Decay.MATRICES and p.ndim < 2], 0.0
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> dict[str, float]:
+    """Give each parameter its learning rate; return them as they are logged."""
+    rates = {"learning_rate": rate}
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group[SCALE]
+        if group[SCALE] != 1:
+            rates["tower_learning_rate"] = group["lr"]
+    return rates
 
 
 def state_tensors(optimizer: torch.optim.Optimizer, module: nn.Module) -> dict[str, Tensor]:

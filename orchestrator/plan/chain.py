@@ -319,6 +319,7 @@ class _Point:
                 instruction_ratio=settings.instruction_ratio,
                 instructions=self._mixed_instructions(),
                 text_from=_text_from(segment) if is_trunks_text else None,
+                tower_lr_scale=settings.tower_lr_scale,
             )
         except ConfigError as error:
             raise error.within(where) from error
@@ -365,6 +366,7 @@ class _Point:
                 seed=self.settings.seed,
                 parent=parent.run_id,
                 tower=self.tower.run_id if self.tower else None,
+                tower_lr_scale=settings.tower_lr_scale,
             )
         except ConfigError as error:
             raise error.within("stages.finetune") from error

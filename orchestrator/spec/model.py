@@ -190,6 +190,11 @@ class VisionConfig:
             )
 
     @property
+    def trains_tower(self) -> bool:
+        """Whether a tower learns with the model."""
+        return self.encoder is not Encoder.PATCH and not self.frozen
+
+    @property
     def image_tokens(self) -> int:
         """Positions that one image takes in a sequence."""
         return (self.image_size // self.patch_size) ** 2

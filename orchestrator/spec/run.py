@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.errors import ConfigError
-from orchestrator.spec.checks import check_at_least, check_share
+from orchestrator.spec.checks import check_at_least, check_positive, check_share
 from orchestrator.spec.model import ModelConfig, VisionConfig
 from orchestrator.spec.optimizer import OptimizerConfig, OptimizerState
 from orchestrator.spec.schedule import Schedule
@@ -162,8 +162,11 @@ class ImageTextPretrain:
     """LLaVA rows with their images; needed where `instruction_ratio` is above 0."""
     text_from: str | None = None
     """`run_id` of the filter that has written the documents of `text` to read; None for all."""
+    tower_lr_scale: float = 1.0
+    """Learning rate of a tower that is trained too, in multiples of the schedule's. Above 0."""
 
     def __post_init__(self) -> None:
+        _check_tower_lr_scale(self.tower_lr_scale, self.vision)
         check_share("image_ratio", self.image_ratio)
         check_share("instruction_ratio", self.instruction_ratio)
         check_at_least("text_start", self.text_start, 0)
@@ -253,8 +256,11 @@ class Finetune:
     """`run_id` of the pre-training it starts from."""
     tower: str | None
     """`run_id` of the vision tower's training; None if the encoder needs none."""
+    tower_lr_scale: float = 1.0
+    """Learning rate of a tower that is trained too, in multiples of the schedule's. Above 0."""
 
     def __post_init__(self) -> None:
+        _check_tower_lr_scale(self.tower_lr_scale, self.vision)
         for name in ("examples", "epochs", "batch_examples"):
             check_at_least(name, getattr(self, name), 1)
         if self.batch_examples > self.examples * self.epochs:
@@ -380,4 +386,14 @@ def check_batches(tokens: int, batch_tokens: int, seq_len: int, name: str) -> No
             f"{name} is {tokens}, not a multiple of batch_tokens {batch_tokens}",
             where=name,
             mend=f"give {below} or {below + batch_tokens}",
+        )
+
+
+def _check_tower_lr_scale(scale: float, vision: VisionConfig) -> None:
+    check_positive("tower_lr_scale", scale)
+    if scale != 1 and not vision.trains_tower:
+        raise ConfigError(
+            f"tower_lr_scale is {scale:g}, but no tower is trained",
+            where="tower_lr_scale",
+            mend="leave it out, or declare an encoder with a tower and `frozen: false`",
         )

@@ -84,10 +84,13 @@ class ImageTextPretrainSettings:
     """Share of the image sequences that are of instruction rows, in [0, 1]."""
     instructions: str | None = None
     """Source of those rows; None for fine-tuning's."""
+    tower_lr_scale: float = 1.0
+    """Learning rate of an encoder that is trained too, in multiples of the model's. Above 0."""
 
     def __post_init__(self) -> None:
         check_share("image_ratio", self.image_ratio)
         check_share("instruction_ratio", self.instruction_ratio)
+        check_positive("tower_lr_scale", self.tower_lr_scale)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +111,11 @@ class FinetuneSettings:
     """Mean positions of a row, images included: an estimate, used for costs alone. At least 1."""
     optimizer: OptimizerConfig = OptimizerConfig()
     """AdamW's settings."""
+    tower_lr_scale: float = 1.0
+    """Learning rate of an encoder that is trained too, in multiples of the model's. Above 0."""
 
     def __post_init__(self) -> None:
+        check_positive("tower_lr_scale", self.tower_lr_scale)
         check_at_least("epochs", self.epochs, 0)
         check_at_least("tokens_per_example", self.tokens_per_example, 1)
 

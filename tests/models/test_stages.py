@@ -337,6 +337,27 @@ def test_a_tower_that_is_not_frozen_starts_as_pretrained_and_is_trained_on(
     assert not torch.equal(weights(parents(tuned))[name], pretrained)
 
 
+@pytest.mark.parametrize("run_of", [BRANCH, FINETUNE], ids=["branch", "finetune"])
+def test_a_trained_tower_learns_at_its_own_rate(parents: Contexts, run_of: RunConfig) -> None:
+    assert isinstance(run_of, ImageTextPretrain | Finetune)
+    vision = replace(CNN, frozen=False)
+    trained = replace(BRANCH, vision=vision)
+    run(parents(trained))
+    parent = {"parent": run_id(trained)} if isinstance(run_of, Finetune) else {}
+    context = parents(replace(run_of, vision=vision, tower_lr_scale=0.1, **parent))
+    run(context)
+    for report in context.reports:
+        rate = report.values["learning_rate"]
+        assert report.values["tower_learning_rate"] == pytest.approx(0.1 * rate)
+
+
+def test_a_learning_rate_for_a_frozen_tower_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no tower is trained"):
+        replace(BRANCH, tower_lr_scale=0.1)
+    with pytest.raises(ConfigError, match="no tower is trained"):
+        replace(FINETUNE, vision=replace(PATCH, frozen=False), tower_lr_scale=0.1)
+
+
 def test_a_frozen_tower_is_not_part_of_the_model(parents: Contexts) -> None:
     assert not any(name.startswith("tower.") for name in weights(parents(BRANCH)))
 

@@ -4,7 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from models.training.optimizer import build_optimizer, load_state, state_tensors
+from models.training.optimizer import (
+    build_optimizer,
+    load_state,
+    set_learning_rate,
+    state_tensors,
+)
 from orchestrator.errors import RecordError
 from orchestrator.spec.optimizer import Decay, OptimizerConfig
 
@@ -47,6 +52,27 @@ def test_the_first_step_is_adamw_s_with_the_declared_decay(decay: Decay) -> None
         decayed = decay is Decay.ALL or parameter.ndim >= 2
         own = config if decayed else OptimizerConfig(weight_decay=0.0)
         torch.testing.assert_close(parameter.detach(), adamw(own, before[name], gradients[name]))
+
+
+def test_a_tower_has_its_own_learning_rate() -> None:
+    made = nn.ModuleDict({"decoder": nn.Linear(2, 2), "tower": nn.Linear(2, 2)})
+    before = {name: parameter.detach().clone() for name, parameter in made.named_parameters()}
+    optimizer = build_optimizer(
+        made, OptimizerConfig(weight_decay=0.0, decay=Decay.MATRICES), tower_lr_scale=0.25
+    )
+    rates = set_learning_rate(optimizer, 0.1)
+    assert rates == {"learning_rate": 0.1, "tower_learning_rate": 0.025}
+    torch.stack([parameter.sum() for parameter in made.parameters()]).sum().backward()
+    optimizer.step()  # the first step of Adam is the learning rate, whatever the gradient
+    for name, parameter in made.named_parameters():
+        moved = (before[name] - parameter).detach()
+        rate = 0.025 if name.startswith("tower") else 0.1
+        torch.testing.assert_close(moved, torch.full_like(moved, rate))
+
+
+def test_without_a_scale_there_is_one_learning_rate() -> None:
+    optimizer = build_optimizer(module(), OptimizerConfig())
+    assert set_learning_rate(optimizer, 0.1) == {"learning_rate": 0.1}
 
 
 def test_a_parameter_without_gradient_is_neither_moved_nor_decayed() -> None:

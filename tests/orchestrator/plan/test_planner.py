@@ -294,3 +294,27 @@ def test_budgets_follow_each_models_size_and_compute(
     for run in by_stage(plan, Stage.IMAGE_TEXT_PRETRAIN):
         trunk = runs[run.needs[0]]
         assert abs(run.cost.tokens - 2 * trunk.cost.params_total) <= 32
+
+
+def test_a_trained_tower_has_the_learning_rate_that_each_stage_declares(
+    tree: dict[str, Any], plan_tree: PlanTree
+) -> None:
+    tree["encoders"]["tower"]["frozen"] = False
+    tree["stages"]["image_text_pretrain"]["tower_lr_scale"] = 0.1
+    tree["arms"]["timing"]["axes"]["stages.finetune.tower_lr_scale"] = [1, 0.5]
+    tree["arms"]["timing"]["axes"]["cooldown_point"] = ["40%"]
+    tree["arms"]["timing"]["axes"]["model"] = ["s"]
+    plan = plan_tree(tree)
+    scales = {Stage.IMAGE_TEXT_PRETRAIN: [0.1], Stage.FINETUNE: [1, 0.5]}
+    for stage, expected in scales.items():
+        configs = [run.config for run in by_stage(plan, stage)]
+        assert [getattr(config, "tower_lr_scale", None) for config in configs] == expected
+
+
+def test_a_learning_rate_for_a_tower_that_is_frozen_is_refused(
+    tree: dict[str, Any], plan_tree: PlanTree
+) -> None:
+    tree["stages"]["finetune"]["tower_lr_scale"] = 0.1
+    with pytest.raises(SweepError, match="no tower is trained") as refused:
+        plan_tree(tree)
+    assert "stages.finetune" in str(refused.value.where)

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.errors import ConfigError
 from orchestrator.spec.guard import BadStep, Guard
 from orchestrator.spec.identity import Namer, run_id
-from orchestrator.spec.model import Encoder, FeedForward, Norm, Projector
+from orchestrator.spec.model import Encoder, FeedForward, Norm, Projector, VisionConfig
 from orchestrator.spec.optimizer import Decay, OptimizerState
 from orchestrator.spec.run import STAGES, RunConfig, Soup
 from orchestrator.spec.schedule import Schedule, Shape
@@ -103,9 +103,18 @@ ALTERNATIVES: dict[str, Any] = {
 }
 """Another value for every single value that can stand in a run's config."""
 
+TRAINED_TOWER = {
+    "tower_lr_scale": 0.1,
+    "vision": VisionConfig(
+        encoder=Encoder.CNN, image_size=48, patch_size=16, feature_width=768, frozen=False
+    ),
+}
+
 TOGETHER = {
     "Average.soup": {"soup": Soup.UNIFORM, "selection": None},
     "Filter.text": {"text": DataSource(name="world/text", version="1"), "captions": None},
+    "ImageTextPretrain.tower_lr_scale": TRAINED_TOWER,
+    "Finetune.tower_lr_scale": TRAINED_TOWER,
 }
 """Values that can only change with another."""
 
@@ -137,6 +146,8 @@ DEFAULTS: dict[str, Any] = {
     "ImageTextPretrain.instructions": None,
     "TextPretrain.text_from": None,
     "ImageTextPretrain.text_from": None,
+    "ImageTextPretrain.tower_lr_scale": 1.0,
+    "Finetune.tower_lr_scale": 1.0,
     "Filter.text": None,
 }
 """Values that names leave out."""
