@@ -65,7 +65,7 @@ def together(
         processes.append(spawn.Process(target=_work, args=(context, queue)))
     for process in processes:
         process.start()
-    told = sorted(queue.get(timeout=60) for _ in processes)
+    told = sorted(queue.get(timeout=240) for _ in processes)
     for process in processes:
         process.join(30)
     return told
@@ -189,6 +189,24 @@ def test_shares_see_images_in_some_micro_batches_and_in_others_none(
         assert {word for _, word, _, _ in told} == {"done"}, told
     one, two = (weights(stage_context, mixed, runs=str(size)) for size in (1, 2))
     assert differ(one, two) < TOLERANCE
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.filterwarnings("default")  # compiling warns, each version of its own
+def test_shares_compute_blocks_again_and_compiled_ones_too(
+    stage_context: Contexts, *, compiled: bool
+) -> None:
+    config = replace(BRANCH, trunk=None, tokens=2 * BATCH)
+    for runs in ("alone", "two"):
+        together(stage_context, TOWER, 1, runs=runs)
+    alone = together(stage_context, config, 1, runs="alone")
+    execution = Execution(
+        sharding=Sharding.SHARDED, recompute=Recompute.BLOCKS, accumulation=2, compile=compiled
+    )
+    two = together(stage_context, config, 2, runs="two", execution=execution)
+    assert [word for _, word, _, _ in two] == ["done", "done"], two
+    for _, _, losses, _ in two:
+        assert losses == pytest.approx(alone[0][2], rel=1e-5)
 
 
 def test_blocks_computed_again_give_the_same_bits(stage_context: Contexts) -> None:
