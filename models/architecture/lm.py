@@ -4,6 +4,7 @@ Shapes in comments: B sequences, T positions, D width, V vocabulary.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -125,6 +126,22 @@ class Decoder(nn.Module):
             else:
                 x = block(x, visible, rotation, kept)
         return self.norm(x)
+
+    def states(self, embedded: Tensor) -> Iterator[Tensor]:
+        """Yield what each block gives, (B, T, D); what the last gives, behind the last norm.
+
+        The next block is run when its state is asked for.
+
+        Args:
+            embedded: token embeddings of one document per row, images in their places, (B, T, D).
+        """
+        length = embedded.shape[1]
+        visible = visibility(None, length=length, start=0, device=embedded.device)
+        rotation: Rotation = self._first.attention.pos_embed(0, length)
+        x = embedded
+        for number, block in enumerate(self.layers, start=1):
+            x = block(x, visible, rotation, None)
+            yield x if number < len(self.layers) else self.norm(x)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Score every token of the vocabulary: (..., D) -> (..., V), fp32."""

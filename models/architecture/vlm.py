@@ -4,6 +4,8 @@ Shapes in comments: B sequences, T positions, M images, P patches (positions of 
 feature width, D width, V vocabulary, N chosen positions.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -73,6 +75,16 @@ class VisionLanguageModel(nn.Module):
         if chosen is not None:
             hidden = hidden.flatten(0, 1).index_select(0, chosen)  # (N, D)
         return self.decoder.logits(hidden)
+
+    def states(self, ids: Tensor, features: Tensor) -> Iterator[Tensor]:
+        """Yield what each block of the decoder gives, (B, T, D); the last, behind the last norm.
+
+        Args:
+            ids: tokens of one document per row, (B, T), int64; each image is P image tokens.
+            features: as in `forward`.
+        """
+        embedded = self.decoder.embed(ids.clamp(min=0))  # (B, T, D)
+        yield from self.decoder.states(self._with_images(embedded, ids, features))
 
     def _nothing(self) -> Tensor:
         """Return a zero that depends on each weight of projector and tower."""

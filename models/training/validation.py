@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from models.architecture.vlm import VisionLanguageModel
 from models.data.batch import IGNORE, Batch
@@ -34,8 +34,7 @@ def held_out_loss(
 ) -> Measure:
     """Measure the mean loss over the supervised tokens of a split.
 
-    The standard error is that of a ratio of two sums over sequences (Cochran 1977, eq. 6.13); None
-    for a single sequence.
+    The standard error is over sequences, as `ratio_of_sums` has it.
 
     Args:
         name: of the split: `val_text_loss`, `val_caption_loss`.
@@ -51,14 +50,31 @@ def held_out_loss(
         losses.append(loss)
         counts.append(count)
     loss, count = np.concatenate(losses), np.concatenate(counts)
-    tokens = int(count.sum())
-    mean = float(loss.sum() / tokens)
-    n = len(loss)
-    spread = float(np.square(loss - mean * count).sum())
-    stderr = math.sqrt(n / (n - 1) * spread) / tokens if n > 1 else None
+    mean, stderr = ratio_of_sums(loss, count)
     return Measure(
-        suite="loss", benchmark=name, metric="nats_per_token", value=mean, n=tokens, stderr=stderr
+        suite="loss",
+        benchmark=name,
+        metric="nats_per_token",
+        value=mean,
+        n=int(count.sum()),
+        stderr=stderr,
     )
+
+
+def ratio_of_sums(above: ArrayLike, below: ArrayLike) -> tuple[float, float | None]:
+    """Return sum(above) / sum(below) over the units of a sample, and its standard error.
+
+    Cochran 1977, Sampling Techniques, eq. 6.13, where the units are few of many; None for one unit.
+
+    Args:
+        above: of each unit, (n,).
+        below: of each unit, (n,); their sum is not 0.
+    """
+    y, x = np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)
+    n, total = len(y), float(x.sum())
+    ratio = float(y.sum()) / total
+    spread = float(np.square(y - ratio * x).sum())
+    return ratio, math.sqrt(n / (n - 1) * spread) / total if n > 1 else None
 
 
 @torch.no_grad()

@@ -20,10 +20,28 @@ class Images(StrEnum):
 
 
 class SuiteKind(StrEnum):
-    """Which harness runs a suite."""
+    """Which harness runs a suite, and which model of a chain it asks."""
 
     TEXT = "text"
+    """The chain's last model."""
     VISION = "vision"
+    """The chain's last model, if it sees images."""
+    CAPTIONS = "captions"
+    """What image-text pre-training left, whether or not it is fine-tuned later."""
+
+
+class CaptionBenchmark(StrEnum):
+    """What can be measured on captioned images, as indicators before fine-tuning."""
+
+    CAPTION_LOSS = "caption_loss"
+    """Nats per token of captions, given the image that is shown."""
+    MODALITY_INTEGRATION_RATE = "modality_integration_rate"
+    """How far vision tokens lie from text tokens inside the model (arXiv:2410.07167)."""
+
+
+INTEGRATION_CAPTIONS = 100
+"""Captioned images that a Modality Integration Rate is measured on where a suite names no limit:
+the paper's number (its mir.py, `eval_num`). All tokens of one layer are held at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +57,15 @@ class SuiteConfig:
     kind: SuiteKind
     """Which harness runs it."""
     data: DataSource
-    """Where the benchmarks' index files or tasks lie."""
+    """Where the benchmarks' index files or tasks lie, or the captioned images."""
     benchmarks: tuple[str, ...]
-    """Names of benchmarks (vision) or of the harness's tasks (text)."""
+    """Names of benchmarks (vision), of the harness's tasks (text), or of what is measured
+    (captions)."""
     images: Images = Images.GIVEN
     """Which image is shown."""
     limit: int | None = None
-    """Questions per benchmark, chosen by a stable hash; None for all. At least 1."""
+    """Questions or captions per benchmark, chosen by a stable hash; None for all, but for
+    `INTEGRATION_CAPTIONS`. At least 1."""
 
     def __post_init__(self) -> None:
         if not self.benchmarks:
@@ -59,3 +79,21 @@ class SuiteConfig:
                 )
         if self.limit is not None:
             check_at_least("limit", self.limit, 1)
+        if self.kind is SuiteKind.CAPTIONS:
+            self._check_captions()
+
+    def _check_captions(self) -> None:
+        for name in self.benchmarks:
+            if name not in list(CaptionBenchmark):
+                raise ConfigError(
+                    f"{name!r} cannot be measured on captions",
+                    where="benchmarks",
+                    mend=f"choose from: {', '.join(CaptionBenchmark)}",
+                )
+        rate = CaptionBenchmark.MODALITY_INTEGRATION_RATE
+        if rate in self.benchmarks and self.images is Images.BLIND:
+            raise ConfigError(
+                f"{rate.value} compares vision tokens with text tokens, and a blind model has none",
+                where="images",
+                mend=f"show images, or leave {rate.value} to another suite",
+            )

@@ -9,7 +9,8 @@ import pytest
 from orchestrator.cli.why_words import SHOWN, State, why_lines, why_object
 from orchestrator.plan.compare.why import why_of
 from orchestrator.plan.plan import Plan, PlannedRun
-from orchestrator.spec.run import Stage
+from orchestrator.spec.run import Evaluate, Stage
+from orchestrator.spec.suite import SuiteKind
 from orchestrator.store.study_plan import load_plan
 
 SWEEPS = Path(__file__).parents[3] / "sweeps"
@@ -50,6 +51,20 @@ def test_json_says_everything_about_a_run(plan: Plan) -> None:
     for sides in found["like"]["settings"].values():
         assert sides["here"] != sides["there"]
     assert found["state"] is None
+
+
+def test_a_measurement_on_captions_names_its_branch_and_the_models_on_it(plan: Plan) -> None:
+    asked = next(
+        run
+        for run in of_stage(plan, Stage.EVALUATE)
+        if isinstance(run.config, Evaluate) and run.config.suite.kind is SuiteKind.CAPTIONS
+    )
+    assert isinstance(asked.config, Evaluate)
+    shown = text(plan, asked)
+    assert f"It asks captions of image_text_pretrain {asked.config.parent}, which fills:" in shown
+    (model,) = why_of(plan, asked).models
+    assert f"  no cell. 1 model of {', '.join(asked.arms)} stands on it:" in shown
+    assert f"  {model.run_id}  finetune: {model.title}" in shown
 
 
 def test_cells_are_said_with_their_axes(plan: Plan) -> None:

@@ -164,6 +164,12 @@ SUITES = {
     "blind": replace(SUITE, images=Images.BLIND),
     "permuted": replace(SUITE, images=Images.PERMUTED, limit=None),
     "text": replace(SUITE, kind=SuiteKind.TEXT, benchmarks=("arc", "piqa", "boolq")),
+    "captions": replace(
+        SUITE,
+        kind=SuiteKind.CAPTIONS,
+        data=CAPTIONS,
+        benchmarks=("caption_loss", "modality_integration_rate"),
+    ),
     "umlaut": replace(SUITE, name="für Bilder", benchmarks=("größe", "日本語", "😀")),
 }
 MODELS = {

@@ -1,10 +1,13 @@
 """What makes no suite is refused."""
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.errors import ConfigError
 from orchestrator.spec.source import DataSource
-from orchestrator.spec.suite import SuiteConfig, SuiteKind
+from orchestrator.spec.suite import Images, SuiteConfig, SuiteKind
+from tests.orchestrator.spec.golden_configs import CONFIGS
 
 DATA = DataSource(name="shapeworld/benchmarks", version="v1")
 
@@ -20,5 +23,32 @@ def test_what_makes_no_suite_is_refused_with_its_key(
     with pytest.raises(ConfigError) as caught:
         SuiteConfig(
             name="suite", kind=SuiteKind.VISION, data=DATA, benchmarks=benchmarks, limit=limit
+        )
+    assert caught.value.where == where
+
+
+def test_a_soup_is_not_chosen_by_what_gives_no_score() -> None:
+    captions = SuiteConfig(
+        name="before", kind=SuiteKind.CAPTIONS, data=DATA, benchmarks=("caption_loss",)
+    )
+    with pytest.raises(ConfigError) as caught:
+        replace(CONFIGS["Average"], selection=captions)
+    assert caught.value.where == "selection"
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "images", "where"),
+    [("vqa", Images.GIVEN, "benchmarks"), ("modality_integration_rate", Images.BLIND, "images")],
+)
+def test_what_cannot_be_measured_on_captions_is_refused_with_its_key(
+    benchmark: str, images: Images, where: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        SuiteConfig(
+            name="suite",
+            kind=SuiteKind.CAPTIONS,
+            data=DATA,
+            benchmarks=("caption_loss", benchmark),
+            images=images,
         )
     assert caught.value.where == where
