@@ -32,7 +32,7 @@ from models.evaluation.scores import Score, mean_score
 from models.evaluation.shown import shown_images
 from models.evaluation.subset import subset
 from models.evaluation.vision import QUESTIONS_AT_ONCE
-from models.training.validation import ratio_of_sums
+from models.ratio import ratio_of_sums
 from orchestrator.errors import DataError
 from orchestrator.spec.suite import INTEGRATION_CAPTIONS, CaptionBenchmark, SuiteConfig
 

@@ -3,16 +3,16 @@
 Shapes in comments: N supervised positions, V vocabulary.
 """
 
-import math
 from collections.abc import Iterable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from models.architecture.vlm import VisionLanguageModel
 from models.data.batch import IGNORE, Batch
+from models.ratio import ratio_of_sums
 from models.training.features import Features
 from models.training.inputs import prepare
 from models.training.loss import supervised_logits
@@ -59,22 +59,6 @@ def held_out_loss(
         n=int(count.sum()),
         stderr=stderr,
     )
-
-
-def ratio_of_sums(above: ArrayLike, below: ArrayLike) -> tuple[float, float | None]:
-    """Return sum(above) / sum(below) over the units of a sample, and its standard error.
-
-    Cochran 1977, Sampling Techniques, eq. 6.13, where the units are few of many; None for one unit.
-
-    Args:
-        above: of each unit, (n,).
-        below: of each unit, (n,); their sum is not 0.
-    """
-    y, x = np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)
-    n, total = len(y), float(x.sum())
-    ratio = float(y.sum()) / total
-    spread = float(np.square(y - ratio * x).sum())
-    return ratio, math.sqrt(n / (n - 1) * spread) / total if n > 1 else None
 
 
 @torch.no_grad()
