@@ -107,7 +107,7 @@ def test_intervals_of_two_errors_hold_the_true_value_as_often_as_they_should(
 
 
 def test_one_caption_or_no_match_shows_no_error() -> None:
-    pair = (words("a dog on the grass"), [words("a dog on the grass")])
-    assert [one.stderr for one in corpus_bleu(*zip(pair, strict=True))] == [None] * LONGEST
+    caption = words("a dog on the grass")
+    assert [one.stderr for one in corpus_bleu([caption], [[caption]])] == [None] * LONGEST
     nothing = corpus_bleu([words("a"), words("b")], [[words("a b")], [words("c d")]])
     assert [one.stderr is None for one in nothing] == [False, True, True, True]

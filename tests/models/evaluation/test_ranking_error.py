@@ -102,8 +102,8 @@ def test_the_error_is_about_that_of_resampled_questions(
 def test_intervals_of_two_errors_hold_the_true_value_as_often_as_they_should(
     draw: Callable[..., Rows], value: Value, error: Value
 ) -> None:
-    # Average precision stands too high in small samples, by a fifth to two fifths of its error at
-    # 80 cases, which no error tells; an area does not.
+    # Average precision stands too high in small samples, by up to two fifths of its error at 80
+    # cases, which no error tells; an area does not.
     n = 80 if value in (auroc, one_vs_one_auroc) else 250
     rng = np.random.default_rng(1)
     truth = told(value, draw(40_000, rng))
