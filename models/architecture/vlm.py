@@ -76,6 +76,29 @@ class VisionLanguageModel(nn.Module):
             hidden = hidden.flatten(0, 1).index_select(0, chosen)  # (N, D)
         return self.decoder.logits(hidden)
 
+    def answers(
+        self,
+        ids: Tensor,
+        features: Tensor | None,
+        chosen: Tensor,
+        cache: KeyValueCache | None = None,
+        layout: Layout | None = None,
+    ) -> Tensor:
+        """Score the next token at some positions, as `forward` does, and compute no more than that.
+
+        Args:
+            ids: tokens of one document per row, (B, T), int64; each image is P image tokens.
+            features: as in `forward`.
+            chosen: indices into the B T flattened positions, ascending, (N,), int64.
+            cache: as in `forward`.
+            layout: as in `forward`.
+
+        Returns:
+            Logits, fp32, (N, V).
+        """
+        embedded = self._embedded(ids, features)  # (B, T, D)
+        return self.decoder.logits(self.decoder.chosen(embedded, chosen, cache, layout))
+
     def states(self, ids: Tensor, features: Tensor) -> Iterator[Tensor]:
         """Yield what each block of the decoder gives, (B, T, D); the last, behind the last norm.
 
@@ -83,8 +106,11 @@ class VisionLanguageModel(nn.Module):
             ids: tokens of one document per row, (B, T), int64; each image is P image tokens.
             features: as in `forward`.
         """
-        embedded = self.decoder.embed(ids.clamp(min=0))  # (B, T, D)
-        yield from self.decoder.states(self._with_images(embedded, ids, features))
+        yield from self.decoder.states(self._embedded(ids, features))
+
+    def _embedded(self, ids: Tensor, features: Tensor | None) -> Tensor:
+        embedded = self.decoder.embed(ids.clamp(min=0))  # (B, T, D); images are put in below
+        return embedded if features is None else self._with_images(embedded, ids, features)
 
     def _nothing(self) -> Tensor:
         """Return a zero that depends on each weight of projector and tower."""
