@@ -3,7 +3,10 @@
 A caption stands behind its image as in training: the image's positions, the caption, END_OF_TEXT.
 `caption_loss` is the mean loss of the caption's tokens given the image that is shown, which for its
 own image is the `val_caption_loss` of training; how much more another image or none costs is what
-the model takes from the image. `modality_integration_rate` is `models.evaluation.modality_gap`.
+the model takes from the image. `modality_integration_rate` is `models.evaluation.modality_gap` of
+the states at images' positions and of those behind them, END_OF_TEXT's among these. The paper shows
+TextVQA's images with unrelated news, and finds that models are ranked alike on other data; values
+on other data, or on other numbers of tokens, are not to be compared.
 """
 
 import math
