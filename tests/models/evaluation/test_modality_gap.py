@@ -113,6 +113,15 @@ def test_only_far_lengths_are_replaced_by_the_lower_median_token() -> None:
     assert torch.equal(found[12:], tokens[12:])
 
 
+@pytest.mark.parametrize(("n", "is_far"), [(8, False), (10, True)])
+def test_far_is_three_deviations_of_a_sample_from_the_median(n: int, is_far: bool) -> None:
+    # One of n at 1, the others at 0: the sample's deviation is 1 / sqrt(n), so that 1 is far from
+    # the median from 10 on (from the mean, 1 - 1/n, from 11; by the deviation of all, from 8).
+    tokens = torch.zeros(n, 1, dtype=torch.float64)
+    tokens[0] = 1
+    assert bool(without_outliers(tokens)[0] == 0) == is_far
+
+
 def test_the_rate_is_the_decadic_logarithm_of_the_sum() -> None:
     assert integration_rate([30.0, 70.0]) == pytest.approx(2)
     assert integration_rate([1.0, math.nan]) is None
