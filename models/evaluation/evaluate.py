@@ -8,12 +8,13 @@ from tokenizers import Tokenizer
 
 from models.architecture.vlm import VisionLanguageModel
 from models.data.images import open_images
+from models.data.shards import open_token_shards
 from models.data.tokenizer import load_tokenizer
 from models.evaluation.answers import count_problems, write_answers
-from models.evaluation.caption_suite import (
-    CaptionExaminer,
+from models.evaluation.held_out import (
+    HeldOutExaminer,
     open_named_captions,
-    run_caption_suite,
+    run_held_out_suite,
 )
 from models.evaluation.index_file import load_benchmarks
 from models.evaluation.kept import Kept
@@ -84,7 +85,7 @@ def evaluate(context: StageContext, *, batch_positions: int | None = None) -> St
         write_asked(context.folder.artifacts / QUESTIONS, _asked(outcomes))
         write_answers(context.folder.artifacts / ANSWERS, answers)
         kept.clear()
-    is_scored = config.suite.kind is not SuiteKind.CAPTIONS  # losses and distances have no average
+    is_scored = config.suite.kind is not SuiteKind.HELD_OUT  # losses and distances have no average
     measures = suite_measures if is_scored else single_measures
     return StageResult(
         measures=measures(config.suite.name, outcomes),
@@ -124,7 +125,7 @@ def ask(asking: Asking) -> list[Outcome]:
         DataError: if benchmarks, images or the tokenizer are missing or damaged.
         StoppedError: if it was asked to stop.
     """
-    asks = {SuiteKind.TEXT: _text, SuiteKind.VISION: _vision, SuiteKind.CAPTIONS: _captions}
+    asks = {SuiteKind.TEXT: _text, SuiteKind.VISION: _vision, SuiteKind.HELD_OUT: _held_out}
     return asks[asking.config.suite.kind](asking)
 
 
@@ -167,7 +168,7 @@ def _shows_images(config: Evaluate) -> bool:
     return shows_images
 
 
-def _captions(asking: Asking) -> list[Outcome]:
+def _held_out(asking: Asking) -> list[Outcome]:
     config = asking.config
     shown = config.vision if _shows_images(config) else None
     folder = asking.context.data(config.suite.data)
@@ -175,15 +176,20 @@ def _captions(asking: Asking) -> list[Outcome]:
     captions, names = open_named_captions(
         folder, config.model.vocab_size, config.model.seq_len, shown.image_tokens if shown else 0
     )
-    examiner = CaptionExaminer(
+    text = None
+    if config.suite.text is not None:
+        part = asking.context.data(config.suite.text)
+        text = open_token_shards(part, config.model.seq_len, config.model.vocab_size)
+    examiner = HeldOutExaminer(
         respondent=_respondent(asking),
         captions=captions,
         names=names,
+        text=text,
         suite=config.suite,
         seed=config.seed,
         meter=asking.meter,
     )
-    return run_caption_suite(examiner, asking.kept)
+    return run_held_out_suite(examiner, asking.kept)
 
 
 def _vision(asking: Asking) -> list[Outcome]:

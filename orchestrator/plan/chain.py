@@ -425,7 +425,7 @@ class _Point:
     ) -> list[Named]:
         """Return each suite asked of its model; those that the point has no model for are not."""
         asked = [self._suite(name, "evaluate.suites") for name in suites]
-        models = [branch if suite.kind is SuiteKind.CAPTIONS else subject for suite in asked]
+        models = [branch if suite.kind is SuiteKind.HELD_OUT else subject for suite in asked]
         return [
             self._evaluation(suite, model)
             for suite, model in zip(asked, models, strict=True)

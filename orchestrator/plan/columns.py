@@ -140,7 +140,7 @@ class Columns:
 
 def _asked_after(config: Evaluate) -> Stage:
     """Return the stage whose settings decide an evaluated model; of the last one, `evaluate`."""
-    if config.suite.kind is SuiteKind.CAPTIONS:
+    if config.suite.kind is SuiteKind.HELD_OUT:
         return Stage.IMAGE_TEXT_PRETRAIN
     return Stage.EVALUATE if config.vision else Stage.TEXT_PRETRAIN
 

@@ -74,7 +74,7 @@ def _with_kin(plan: Plan, subjects: Collection[str]) -> frozenset[str]:
     wanted = _with_needs(plan, asked)
     for run in plan.runs:
         if isinstance(run.config, Evaluate):
-            before_tuning = run.config.suite.kind is SuiteKind.CAPTIONS
+            before_tuning = run.config.suite.kind is SuiteKind.HELD_OUT
             if run.config.parent in (wanted if before_tuning else asked):
                 wanted.add(run.run_id)
     return frozenset(_with_needs(plan, wanted))

@@ -307,9 +307,9 @@ class Average:
                 where="selection",
                 mend="name a held-out suite for a greedy soup, and none for a uniform one",
             )
-        if self.selection is not None and self.selection.kind is SuiteKind.CAPTIONS:
+        if self.selection is not None and self.selection.kind is SuiteKind.HELD_OUT:
             raise ConfigError(
-                f"the suite {self.selection.name} measures captions, and gives no score to rank by",
+                f"the suite {self.selection.name} measures losses, and gives no score to rank by",
                 where="selection",
                 mend="name a suite of kind text or vision",
             )

@@ -26,15 +26,17 @@ class SuiteKind(StrEnum):
     """The chain's last model."""
     VISION = "vision"
     """The chain's last model, if it sees images."""
-    CAPTIONS = "captions"
+    HELD_OUT = "held_out"
     """What image-text pre-training left, whether or not it is fine-tuned later."""
 
 
-class CaptionBenchmark(StrEnum):
-    """What can be measured on captioned images, as indicators before fine-tuning."""
+class HeldOutBenchmark(StrEnum):
+    """What can be measured on held-out data, as indicators before fine-tuning."""
 
     CAPTION_LOSS = "caption_loss"
     """Nats per token of captions, given the image that is shown."""
+    TEXT_LOSS = "text_loss"
+    """Nats per token of text."""
     MODALITY_INTEGRATION_RATE = "modality_integration_rate"
     """How far vision tokens lie from text tokens inside the model (arXiv:2410.07167)."""
 
@@ -60,12 +62,14 @@ class SuiteConfig:
     """Where the benchmarks' index files or tasks lie, or the captioned images."""
     benchmarks: tuple[str, ...]
     """Names of benchmarks (vision), of the harness's tasks (text), or of what is measured
-    (captions)."""
+    (held_out)."""
     images: Images = Images.GIVEN
     """Which image is shown."""
     limit: int | None = None
-    """Questions or captions per benchmark, chosen by a stable hash; None for all, but for
-    `INTEGRATION_CAPTIONS`. At least 1."""
+    """Questions, captions or sequences per benchmark, chosen by a stable hash; None for all, but
+    for `INTEGRATION_CAPTIONS`. At least 1."""
+    text: DataSource | None = None
+    """Token shards that `text_loss` is measured on; None elsewhere."""
 
     def __post_init__(self) -> None:
         if not self.benchmarks:
@@ -79,18 +83,28 @@ class SuiteConfig:
                 )
         if self.limit is not None:
             check_at_least("limit", self.limit, 1)
-        if self.kind is SuiteKind.CAPTIONS:
-            self._check_captions()
+        if self.kind is SuiteKind.HELD_OUT:
+            self._check_held_out()
+        needs_text = HeldOutBenchmark.TEXT_LOSS in self.benchmarks
+        if needs_text != (self.text is not None):
+            raise ConfigError(
+                f"the suite {self.name} measures text_loss on no text"
+                if needs_text
+                else f"the suite {self.name} names a text that nothing is measured on",
+                where="text",
+                mend="name token shards for the benchmark text_loss of a held_out suite, and none "
+                "for others",
+            )
 
-    def _check_captions(self) -> None:
+    def _check_held_out(self) -> None:
         for name in self.benchmarks:
-            if name not in list(CaptionBenchmark):
+            if name not in list(HeldOutBenchmark):
                 raise ConfigError(
-                    f"{name!r} cannot be measured on captions",
+                    f"{name!r} cannot be measured on held-out data",
                     where="benchmarks",
-                    mend=f"choose from: {', '.join(CaptionBenchmark)}",
+                    mend=f"choose from: {', '.join(HeldOutBenchmark)}",
                 )
-        rate = CaptionBenchmark.MODALITY_INTEGRATION_RATE
+        rate = HeldOutBenchmark.MODALITY_INTEGRATION_RATE
         if rate in self.benchmarks and self.images is Images.BLIND:
             raise ConfigError(
                 f"{rate.value} compares vision tokens with text tokens, and a blind model has none",

@@ -24,7 +24,7 @@ from orchestrator.spec.run import (
 )
 from orchestrator.spec.suite import (
     INTEGRATION_CAPTIONS,
-    CaptionBenchmark,
+    HeldOutBenchmark,
     Images,
     SuiteConfig,
     SuiteKind,
@@ -44,6 +44,9 @@ QUESTIONS_WITHOUT_LIMIT = 1_000
 
 CAPTIONS_WITHOUT_LIMIT = 1_000
 """Assumed captions of held-out images whose suite names no limit."""
+
+SEQUENCES_WITHOUT_LIMIT = 1_000
+"""Assumed sequences of held-out text whose suite names no limit."""
 
 POSITIONS_PER_QUESTION = 48
 """Assumed positions of a question with its answer, beside the image's."""
@@ -108,6 +111,8 @@ def amount(
             return _filter(config, captions)
         case Average():
             return _average(config)
+        case Evaluate() if config.suite.kind is SuiteKind.HELD_OUT:
+            return _held_out(config)
         case Evaluate():
             return evaluation(config.vision, config.suite)
         case _:
@@ -120,8 +125,6 @@ def evaluation(vision: VisionConfig | None, suite: SuiteConfig, times: int = 1) 
     Text suites ask more than once where there are options, and generate; the assumed positions
     stand for all of it.
     """
-    if suite.kind is SuiteKind.CAPTIONS:
-        return _captions(vision, suite)
     questions = times * (suite.limit or QUESTIONS_WITHOUT_LIMIT) * len(suite.benchmarks)
     sees = suite.kind is SuiteKind.VISION and suite.images is not Images.BLIND
     shown = vision if sees else None
@@ -135,25 +138,31 @@ def evaluation(vision: VisionConfig | None, suite: SuiteConfig, times: int = 1) 
     )
 
 
-def _captions(vision: VisionConfig | None, suite: SuiteConfig) -> Amount:
-    """Return what measuring on captions takes; covariances and their roots are left out.
+def _held_out(config: Evaluate) -> Amount:
+    """Return what measuring on held-out data takes; covariances and their roots are left out.
 
     These are about 60 depth width^3 FLOP, once a run: 1e13 at width 2,048 and depth 24, where the
     forward pass of 100 captions takes some 2e14.
     """
-    shown = None if suite.images is Images.BLIND else vision
-    length = CAPTION_POSITIONS + (shown.image_tokens if shown else 0)
-    loss = rate = 0
-    if CaptionBenchmark.CAPTION_LOSS in suite.benchmarks:
-        loss = suite.limit or CAPTIONS_WITHOUT_LIMIT
-    if CaptionBenchmark.MODALITY_INTEGRATION_RATE in suite.benchmarks:
-        rate = suite.limit or INTEGRATION_CAPTIONS
+    suite, seq_len = config.suite, config.model.seq_len
+    shown = None if suite.images is Images.BLIND else config.vision
+    behind = CAPTION_POSITIONS + (shown.image_tokens if shown else 0)
+    loss, rate, text = (
+        (suite.limit or without) if one in suite.benchmarks else 0
+        for one, without in (
+            (HeldOutBenchmark.CAPTION_LOSS, CAPTIONS_WITHOUT_LIMIT),
+            (HeldOutBenchmark.MODALITY_INTEGRATION_RATE, INTEGRATION_CAPTIONS),
+            (HeldOutBenchmark.TEXT_LOSS, SEQUENCES_WITHOUT_LIMIT),
+        )
+    )
+    captions = loss + rate
+    positions = captions * behind + text * seq_len
     return Amount(
-        positions=(loss + rate) * length,
-        length=length,
-        scored=loss * CAPTION_POSITIONS,
-        images=loss + rate if shown else 0,
-        tower_passes=tower_passes(shown, FORWARD_PASSES) if shown else 0,
+        positions=positions,
+        length=(captions * behind**2 + text * seq_len**2) // positions,  # the mean over positions
+        scored=loss * CAPTION_POSITIONS + text * seq_len,
+        images=captions if shown else 0,
+        tower_passes=tower_passes(shown, FORWARD_PASSES) if shown and captions else 0,
     )
 
 

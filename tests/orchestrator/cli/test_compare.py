@@ -143,13 +143,13 @@ def trained(results: Path, seed: int) -> str:
 def test_a_suite_without_scores_of_single_questions_does_not_hide_the_others(
     tmp_path: Path,
 ) -> None:
-    captions = replace(
-        SUITE, name="before", kind=SuiteKind.CAPTIONS, benchmarks=("modality_integration_rate",)
+    held_out = replace(
+        SUITE, name="before", kind=SuiteKind.HELD_OUT, benchmarks=("modality_integration_rate",)
     )
     models = [trained(tmp_path, seed) for seed in (0, 1)]
     for model in models:
         finished(tmp_path, replace(CONFIG, parent=model), ["1", "2"], score=0.0)
-        config = replace(CONFIG, suite=captions, parent=model)
+        config = replace(CONFIG, suite=held_out, parent=model)
         finished(tmp_path, config, ["1", "2"], score=None)
     gap, said = compare(tmp_path, *models)
     assert (gap["suite"], gap["n"], gap["score_a"]) == ("vision", 2, 0.0)

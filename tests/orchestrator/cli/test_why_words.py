@@ -53,15 +53,15 @@ def test_json_says_everything_about_a_run(plan: Plan) -> None:
     assert found["state"] is None
 
 
-def test_a_measurement_on_captions_names_its_branch_and_the_models_on_it(plan: Plan) -> None:
+def test_a_measurement_on_held_out_data_names_its_branch_and_the_models_on_it(plan: Plan) -> None:
     asked = next(
         run
         for run in of_stage(plan, Stage.EVALUATE)
-        if isinstance(run.config, Evaluate) and run.config.suite.kind is SuiteKind.CAPTIONS
+        if isinstance(run.config, Evaluate) and run.config.suite.kind is SuiteKind.HELD_OUT
     )
     assert isinstance(asked.config, Evaluate)
     shown = text(plan, asked)
-    assert f"It asks captions of image_text_pretrain {asked.config.parent}, which fills:" in shown
+    assert f"It asks held_out of image_text_pretrain {asked.config.parent}, which fills:" in shown
     (model,) = why_of(plan, asked).models
     assert f"  no cell. 1 model of {', '.join(asked.arms)} stands on it:" in shown
     assert f"  {model.run_id}  finetune: {model.title}" in shown

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import SweepError
 from orchestrator.plan.plan import Plan, PlannedRun
+from orchestrator.plan.sources import sources_of
 from orchestrator.spec.optimizer import OptimizerState
 from orchestrator.spec.run import Evaluate, Finetune, ImageTextPretrain, Stage, TextPretrain
 
@@ -79,13 +80,14 @@ def test_each_model_is_asked_every_suite_and_a_trunk_only_the_text(
     }
 
 
-def test_captions_are_measured_before_fine_tuning_once_for_all_that_stand_on_a_branch(
+def test_held_out_data_are_measured_before_fine_tuning_once_for_all_that_stand_on_a_branch(
     tree: dict[str, Any], plan_tree: PlanTree
 ) -> None:
     tree["suites"]["before"] = {
-        "kind": "captions",
+        "kind": "held_out",
         "data": "world/captions",
-        "benchmarks": ["modality_integration_rate", "caption_loss"],
+        "text": "world/text",
+        "benchmarks": ["modality_integration_rate", "caption_loss", "text_loss"],
     }
     tree["stages"]["evaluate"]["suites"].append("before")
     tree["arms"] = {
@@ -105,6 +107,7 @@ def test_captions_are_measured_before_fine_tuning_once_for_all_that_stand_on_a_b
     assert axes == {**{axis.name: axis.value for axis in branch.axes}, "suite": "before"}
     assert asked.arms == ("epochs",)
     assert asked.cost.flops > 0
+    assert [source.name for source in sources_of(asked.config)] == ["world/captions", "world/text"]
 
 
 def test_equal_runs_of_two_arms_are_one_run_that_remembers_both(

@@ -106,6 +106,11 @@ ALTERNATIVES: dict[str, Any] = {
 TOGETHER = {
     "Average.soup": {"soup": Soup.UNIFORM, "selection": None},
     "Filter.text": {"text": DataSource(name="world/text", version="1"), "captions": None},
+    "SuiteConfig.text": {
+        "text": DataSource(name="world/text", version="1"),
+        "kind": SuiteKind.HELD_OUT,
+        "benchmarks": ("text_loss",),
+    },
 }
 """Values that can only change with another."""
 
@@ -131,6 +136,7 @@ DEFAULTS: dict[str, Any] = {
     "Guard.most": 10,
     "SuiteConfig.images": Images.GIVEN,
     "SuiteConfig.limit": None,
+    "SuiteConfig.text": None,
     "ImageTextPretrain.captions_from": None,
     "ImageTextPretrain.instruction_ratio": 0.0,
     "ImageTextPretrain.text_seed": None,

@@ -1,4 +1,4 @@
-"""Indicators before fine-tuning: caption losses and the integration rate of a real model."""
+"""Indicators before fine-tuning: losses and the integration rate of a real model."""
 
 import math
 import shutil
@@ -17,9 +17,9 @@ from models.data.captions import open_captions
 from models.data.images import open_images
 from models.data.shapeworld.world import make
 from models.data.tokenizer import IMAGE
-from models.data.validation import caption_batches
-from models.evaluation.caption_suite import open_named_captions
+from models.data.validation import caption_batches, text_batches
 from models.evaluation.evaluate import ANSWERS, QUESTIONS, evaluate
+from models.evaluation.held_out import open_named_captions
 from models.evaluation.modality_gap import layer_distance
 from models.training.features import open_features
 from models.training.validation import held_out_loss
@@ -36,14 +36,15 @@ from tests.models.evaluation.test_dealing import together
 
 ContextOf = Callable[..., Any]
 HELD_OUT = DataSource(name="shapeworld/captions_val", version="captioned")
-LOSS, RATE = "caption_loss", "modality_integration_rate"
+TEXT = DataSource(name="shapeworld/text_val", version="captioned")
+LOSS, TEXT_LOSS, RATE = "caption_loss", "text_loss", "modality_integration_rate"
 
 
 @pytest.fixture(scope="module")
 def captioned(root: Path) -> Path:
     """Folder of a world with twenty held-out captions, beside the model."""
     folder = root / "shapeworld-captioned"
-    make({**SMALL_WORLD, "val_images": 20}, folder, lambda _: None)
+    make({**SMALL_WORLD, "val_images": 20, "val_sequences": 7}, folder, lambda _: None)
     return folder / "captions_val"
 
 
@@ -54,11 +55,13 @@ def measured(context_of: ContextOf, captioned: Path) -> ContextOf:
 
     def measured(*benchmarks: str, **more: Any) -> Any:
         context = context_of()
+        wanted = benchmarks or (LOSS, TEXT_LOSS, RATE)
         suite = SuiteConfig(
             name="before",
-            kind=SuiteKind.CAPTIONS,
+            kind=SuiteKind.HELD_OUT,
             data=HELD_OUT,
-            benchmarks=benchmarks or (LOSS, RATE),
+            benchmarks=wanted,
+            text=TEXT if TEXT_LOSS in wanted else None,
             **more,
         )
         context.config = replace(context.config, suite=suite)
@@ -89,6 +92,19 @@ def test_the_loss_given_its_own_image_is_that_of_training(
     assert found.n == expected.n
     rows = answers(context)
     assert found.value == pytest.approx(-sum(row["loglikelihood"] for row in rows) / (found.n or 0))
+
+
+def test_the_loss_of_text_is_that_of_training(measured: ContextOf, captioned: Path) -> None:
+    context = measured(TEXT_LOSS)
+    found = measure(evaluate(context, batch_positions=200), TEXT_LOSS, "nats_per_token")
+    folder = captioned.parent / "text_val"
+    model = build_model(MODEL, VISION, seed=0).eval()
+    batches = text_batches(folder, seq_len=96, sequences=3)
+    expected = held_out_loss("val_text_loss", model, batches, None, Execution())
+    assert found.value == pytest.approx(expected.value, rel=1e-5)  # fp32, other batches
+    assert found.stderr == pytest.approx(expected.stderr, rel=1e-4)
+    assert found.n == expected.n == 7 * 96
+    assert [row["question_id"] for row in answers(context)] == [str(n) for n in range(7)]
 
 
 def test_a_captions_score_is_the_probability_of_its_mean_token(
@@ -150,17 +166,18 @@ def test_the_rate_is_that_of_each_caption_run_alone(measured: ContextOf, caption
 def test_the_captions_that_were_measured_are_listed(measured: ContextOf, captioned: Path) -> None:
     context = measured(limit=5)
     result = evaluate(context)
-    assert result.counts["questions"] == 10
-    loss, rate = read_asked(context.folder.artifacts / QUESTIONS).benchmarks
+    assert result.counts["questions"] == 15
+    loss, text, rate = read_asked(context.folder.artifacts / QUESTIONS).benchmarks
     assert loss.question_ids == rate.question_ids
-    assert len(loss.question_ids) == 5
+    assert len(loss.question_ids) == len(text.question_ids) == 5
+    assert set(text.question_ids) < {str(number) for number in range(7)}
     images = open_images(captioned)
     assert set(loss.question_ids) <= {images.key(number) for number in range(20)}
     assert not any(measure.benchmark == "average" for measure in result.measures)
 
 
 def test_a_caption_that_does_not_fit_is_cut_and_counted(measured: ContextOf) -> None:
-    context = measured()
+    context = measured(LOSS, RATE)
     context.config = replace(context.config, model=replace(MODEL, seq_len=15))
     result = evaluate(context)
     assert result.counts["truncated_captions"] > 0
@@ -174,14 +191,14 @@ def test_a_stopped_measurement_goes_on_behind_what_was_finished(
     first.folder = RunFolder(tmp_path / "undisturbed")
     undisturbed = evaluate(first)
     context = measured()
-    context.stops_after = 2  # in the layers of the second
+    context.stops_after = 3  # in the layers of the last
     with pytest.raises(StoppedError):
         evaluate(context)
     assert not (context.folder.artifacts / ANSWERS).exists()
     context.stops_after = None
     context.ticks = 0
     assert evaluate(context) == undisturbed
-    assert context.resumed_at == 1
+    assert context.resumed_at == 2
     assert context.ticks == MODEL.depth  # of one batch
 
 

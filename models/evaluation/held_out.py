@@ -1,4 +1,4 @@
-"""Ask a suite of captioned images: indicators of image-text pre-training before any fine-tuning.
+"""Measure a model on held-out data: indicators of image-text pre-training before any fine-tuning.
 
 A caption stands behind its image as in training: the image's positions, the caption, END_OF_TEXT.
 `caption_loss` is the mean loss of the caption's tokens given the image that is shown, which for its
@@ -6,7 +6,8 @@ own image is the `val_caption_loss` of training; how much more another image or 
 the model takes from the image. `modality_integration_rate` is `models.evaluation.modality_gap` of
 the states at images' positions and of those behind them, END_OF_TEXT's among these. The paper shows
 TextVQA's images with unrelated news, and finds that models are ranked alike on other data; values
-on other data, or on other numbers of tokens, are not to be compared.
+on other data, or on other numbers of tokens, are not to be compared. `text_loss` is the loss of
+sequences of text, the `val_text_loss` of training.
 """
 
 import math
@@ -14,20 +15,24 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
+from models.data.batch import collate
 from models.data.captions import Captions, open_captions
 from models.data.images import open_images
 from models.data.packing import check_room
+from models.data.pretraining import text_row
 from models.data.tokenizer import END_OF_TEXT, IMAGE
 from models.evaluation.answers import Answer
 from models.evaluation.dealing import dealt
 from models.evaluation.kept import Kept, ask_in_turn
-from models.evaluation.likelihood import Continuation, batches, loglikelihoods
+from models.evaluation.layer_states import Layers
+from models.evaluation.likelihood import Continuation, loglikelihoods
 from models.evaluation.meter import Meter
-from models.evaluation.modality_gap import integration_rate, layer_distance
+from models.evaluation.modality_gap import integration_rate
 from models.evaluation.outcome import Outcome
 from models.evaluation.problem import Problem
 from models.evaluation.respondent import Respondent
@@ -36,13 +41,14 @@ from models.evaluation.shown import shown_images
 from models.evaluation.subset import subset
 from models.evaluation.vision import QUESTIONS_AT_ONCE
 from models.ratio import ratio_of_sums
+from models.training.validation import per_sequence
 from orchestrator.errors import DataError
-from orchestrator.spec.suite import INTEGRATION_CAPTIONS, CaptionBenchmark, SuiteConfig
+from orchestrator.spec.suite import INTEGRATION_CAPTIONS, HeldOutBenchmark, SuiteConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CaptionExaminer:
-    """Who measures: the model and the captioned images."""
+class HeldOutExaminer:
+    """Who measures: the model and the held-out data."""
 
     respondent: Respondent
     """The model."""
@@ -50,6 +56,8 @@ class CaptionExaminer:
     """Tokens of the captions."""
     names: tuple[str, ...]
     """Of the captions, each once: their images' keys."""
+    text: NDArray[np.integer[Any]] | None
+    """Sequences of text, (n, T + 1); None if no loss of text is measured."""
     suite: SuiteConfig
     """What is measured, and which image is shown."""
     seed: int
@@ -86,23 +94,24 @@ def open_named_captions(
     )
 
 
-def run_caption_suite(examiner: CaptionExaminer, kept: Kept | None = None) -> list[Outcome]:
+def run_held_out_suite(examiner: HeldOutExaminer, kept: Kept | None = None) -> list[Outcome]:
     """Measure all that a suite names, but what is kept already.
 
     Raises:
         DataError: if fewer than two captions are chosen.
     """
-    wanted = [CaptionBenchmark(name) for name in examiner.suite.benchmarks]
+    wanted = [HeldOutBenchmark(name) for name in examiner.suite.benchmarks]
     chosen = [_chosen(examiner, one) for one in wanted]
     steps = [
-        len(range(0, len(numbers), QUESTIONS_AT_ONCE))
-        if one is CaptionBenchmark.CAPTION_LOSS
-        else 1
+        1
+        if one is HeldOutBenchmark.MODALITY_INTEGRATION_RATE
+        else len(range(0, len(numbers), QUESTIONS_AT_ONCE))
         for one, numbers in zip(wanted, chosen, strict=True)
     ]
     measures = {
-        CaptionBenchmark.CAPTION_LOSS: _caption_loss,
-        CaptionBenchmark.MODALITY_INTEGRATION_RATE: _integration_rate,
+        HeldOutBenchmark.CAPTION_LOSS: _caption_loss,
+        HeldOutBenchmark.TEXT_LOSS: _text_loss,
+        HeldOutBenchmark.MODALITY_INTEGRATION_RATE: _integration_rate,
     }
 
     def ask(number: int) -> Outcome:
@@ -111,15 +120,22 @@ def run_caption_suite(examiner: CaptionExaminer, kept: Kept | None = None) -> li
     return ask_in_turn(examiner.meter, steps, ask, kept)
 
 
-def _chosen(examiner: CaptionExaminer, benchmark: CaptionBenchmark) -> list[int]:
+def _chosen(examiner: HeldOutExaminer, benchmark: HeldOutBenchmark) -> list[int]:
     limit = examiner.suite.limit
-    if limit is None and benchmark is CaptionBenchmark.MODALITY_INTEGRATION_RATE:
+    if limit is None and benchmark is HeldOutBenchmark.MODALITY_INTEGRATION_RATE:
         limit = INTEGRATION_CAPTIONS
+    if benchmark is HeldOutBenchmark.TEXT_LOSS:
+        return subset([str(number) for number in range(len(_sequences(examiner)))], limit)
     return subset(examiner.names, limit)
 
 
+def _sequences(examiner: HeldOutExaminer) -> NDArray[np.integer[Any]]:
+    assert examiner.text is not None, "a suite that measures text names one"
+    return examiner.text
+
+
 def _asked(
-    examiner: CaptionExaminer, benchmark: CaptionBenchmark, chosen: Sequence[int]
+    examiner: HeldOutExaminer, benchmark: HeldOutBenchmark, chosen: Sequence[int]
 ) -> list[Continuation]:
     """Return captions behind the images that are shown with them; what is too long is cut off."""
     respondent, captions, names = examiner.respondent, examiner.captions, examiner.names
@@ -140,8 +156,8 @@ def _asked(
     return found
 
 
-def _caption_loss(examiner: CaptionExaminer, chosen: Sequence[int]) -> Outcome:
-    benchmark = CaptionBenchmark.CAPTION_LOSS
+def _caption_loss(examiner: HeldOutExaminer, chosen: Sequence[int]) -> Outcome:
+    benchmark = HeldOutBenchmark.CAPTION_LOSS
     asked = _asked(examiner, benchmark, chosen)
     nats: list[float] = []
     for start in range(0, len(asked), QUESTIONS_AT_ONCE):
@@ -149,37 +165,85 @@ def _caption_loss(examiner: CaptionExaminer, chosen: Sequence[int]) -> Outcome:
         nats += [one.nats for one in loglikelihoods(examiner.respondent, some)]
         examiner.meter.advance(len(some))
     tokens = [len(one.tokens) - one.start for one in asked]
+    problems = [
+        _problems(examiner, number, count) for number, count in zip(chosen, tokens, strict=True)
+    ]
+    names = [examiner.names[number] for number in chosen]
+    return _loss(benchmark, names, nats, tokens, problems)
+
+
+def _text_loss(examiner: HeldOutExaminer, chosen: Sequence[int]) -> Outcome:
+    respondent, T = examiner.respondent, examiner.respondent.seq_len
+    at_once = max(1, respondent.read_positions // T)
+    nats: list[float] = []
+    for start in range(0, len(chosen), QUESTIONS_AT_ONCE):
+        some = chosen[start : start + QUESTIONS_AT_ONCE]
+        groups = [some[i : i + at_once] for i in range(0, len(some), at_once)]
+        found = dealt(respondent.ranks, groups, lambda group: _read(examiner, group))
+        nats += [one for group in found for one in group]
+        examiner.meter.advance(len(some))
+    names = [str(number) for number in chosen]
+    whole: list[tuple[Problem, ...]] = [()] * len(chosen)
+    return _loss(HeldOutBenchmark.TEXT_LOSS, names, nats, [T] * len(chosen), whole)
+
+
+def _read(examiner: HeldOutExaminer, numbers: Sequence[int]) -> list[float]:
+    """Return the log-likelihood of each of these sequences of text."""
+    respondent = examiner.respondent
+    respondent.tick()
+    rows = [text_row(_sequences(examiner)[number]) for number in numbers]
+    batch = collate(rows, respondent.seq_len)
+    losses, _ = per_sequence(respondent.model, batch, None, respondent.execution)
+    return [-one for one in losses.tolist()]
+
+
+def _loss(
+    benchmark: HeldOutBenchmark,
+    names: Sequence[str],
+    nats: Sequence[float],
+    tokens: Sequence[int],
+    problems: Sequence[tuple[Problem, ...]],
+) -> Outcome:
+    """Return the mean loss of tokens, and each sample's share in it.
+
+    Args:
+        benchmark: what was measured.
+        names: of the samples.
+        nats: the log-likelihood of each.
+        tokens: of each, those that are scored.
+        problems: of each.
+    """
     loss, stderr = ratio_of_sums([-one for one in nats], tokens)
-    answers = [
+    answers = tuple(
         Answer(
             benchmark=benchmark,
-            question_id=examiner.names[number],
+            question_id=name,
             prediction=None,
             score=math.exp(one / count),
             baseline=None,
             loglikelihood=one,
-            problems=_problems(examiner, number, count),
+            problems=found,
         )
-        for number, one, count in zip(chosen, nats, tokens, strict=True)
-    ]
+        for name, one, count, found in zip(names, nats, tokens, problems, strict=True)
+    )
     return Outcome(
         benchmark=benchmark,
         headline=Score(metric="nats_per_token", value=loss, n=sum(tokens), stderr=stderr),
         others=(mean_score("token_probability", [answer.score or 0.0 for answer in answers]),),
-        answers=tuple(answers),
+        answers=answers,
     )
 
 
-def _problems(examiner: CaptionExaminer, number: int, count: int) -> tuple[Problem, ...]:
+def _problems(examiner: HeldOutExaminer, number: int, count: int) -> tuple[Problem, ...]:
     is_cut = count < len(examiner.captions.tokens(number))
     return (Problem.TRUNCATED_CAPTION,) if is_cut else ()
 
 
-def _integration_rate(examiner: CaptionExaminer, chosen: Sequence[int]) -> Outcome:
+def _integration_rate(examiner: HeldOutExaminer, chosen: Sequence[int]) -> Outcome:
     """Measure layer by layer: each process runs the model, and measures some of its layers."""
-    benchmark, respondent = CaptionBenchmark.MODALITY_INTEGRATION_RATE, examiner.respondent
+    benchmark, respondent = HeldOutBenchmark.MODALITY_INTEGRATION_RATE, examiner.respondent
     asked = _asked(examiner, benchmark, chosen)
-    layers = _Layers(respondent, asked)
+    layers = Layers(respondent, asked)
     depth = len(respondent.model.decoder.layers)
     with respondent.answering():
         distances = dealt(respondent.ranks, range(1, depth + 1), layers.distance)
@@ -212,65 +276,3 @@ def _integration_rate(examiner: CaptionExaminer, chosen: Sequence[int]) -> Outco
             for number, one in zip(chosen, asked, strict=True)
         ),
     )
-
-
-class _Layers:
-    """The states of all tokens behind one layer, which move up as higher layers are asked for.
-
-    No more than one layer is in memory, and each block is run once.
-    """
-
-    def __init__(self, respondent: Respondent, asked: Sequence[Continuation]) -> None:
-        self._respondent = respondent
-        self._layer = 0
-        lengths = [len(one.tokens) for one in asked]
-        self._groups = [
-            _Group(respondent, [asked[i] for i in group])
-            for group in batches(lengths, respondent.read_positions)
-        ]
-
-    def distance(self, layer: int) -> float:
-        """Return the distance of vision and text tokens behind a layer, from 1, each but once.
-
-        Layers are asked for in ascending order.
-        """
-        while self._layer < layer:
-            self._layer += 1
-            for group in self._groups:
-                self._respondent.tick()
-                group.rise()
-        vision, text = (
-            torch.cat([getattr(group, kind) for group in self._groups])
-            for kind in ("vision", "text")
-        )
-        return layer_distance(vision, text)
-
-
-class _Group:
-    """One batch of captioned images on its way through the model."""
-
-    def __init__(self, respondent: Respondent, asked: Sequence[Continuation]) -> None:
-        batch = respondent.batch([(one.tokens, one.image) for one in asked])
-        assert batch.features is not None, "a suite that compares with vision tokens shows images"
-        ends = torch.tensor([len(one.tokens) for one in asked], device=batch.ids.device)  # (B,)
-        places = torch.arange(batch.ids.shape[1], device=batch.ids.device)  # (T,)
-        self._is_vision = batch.ids == IMAGE  # (B, T)
-        self._is_text = (places < ends[:, None]) & ~self._is_vision  # (B, T)
-        self._states = respondent.model.states(batch.ids, batch.features)
-        self._now: Tensor | None = None  # (B, T, D)
-
-    def rise(self) -> None:
-        """Run the next block."""
-        self._now = next(self._states)
-
-    @property
-    def vision(self) -> Tensor:
-        """States at the positions of images, (n, D)."""
-        assert self._now is not None
-        return self._now[self._is_vision]
-
-    @property
-    def text(self) -> Tensor:
-        """States at the positions of captions, (n, D)."""
-        assert self._now is not None
-        return self._now[self._is_text]
