@@ -84,9 +84,11 @@ def _reasons(found: Why) -> Iterator[str]:
         yield from _cells(run)
     elif isinstance(run.config, Evaluate):
         asked = found.chain[1]
-        yield f"It asks {run.config.suite.name} of {asked.stage} {asked.run_id}, which fills:"
-        if asked is not last:
-            yield f"  no cell. {_standing(len(found.models), 'model', run)}:"
+        opening = f"It asks {run.config.suite.name} of {asked.stage} {asked.run_id}"
+        if asked is last:
+            yield f"{opening}, which fills:"
+        else:
+            yield f"{opening}. {_standing(len(found.models), 'model', run)}:"
             for each in found.chain[2:]:
                 yield f"  {each.run_id}  {each.stage}: {each.title}"
         yield from _cells(last)

@@ -61,9 +61,9 @@ def test_a_measurement_on_held_out_data_names_its_branch_and_the_models_on_it(pl
     )
     assert isinstance(asked.config, Evaluate)
     shown = text(plan, asked)
-    assert f"It asks held_out of image_text_pretrain {asked.config.parent}, which fills:" in shown
     (model,) = why_of(plan, asked).models
-    assert f"  no cell. 1 model of {', '.join(asked.arms)} stands on it:" in shown
+    said = f"It asks held_out of image_text_pretrain {asked.config.parent}. 1 model of"
+    assert f"{said} {', '.join(asked.arms)} stands on it:" in shown
     assert f"  {model.run_id}  finetune: {model.title}" in shown
 
 
