@@ -54,6 +54,25 @@ class Layout:
     may look somewhere."""
 
 
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """Some positions of each row, as many in every row, for which alone a block is computed.
+
+    n positions; the others are looked at, and give no result.
+    """
+
+    places: Tensor
+    """Of the positions in their rows, from 0, int64, (B, n)."""
+    rotation: Rotation
+    """Their tables."""
+    mask: Tensor
+    """True where a position may look, bool, (B, 1, n, S)."""
+
+    def of(self, x: Tensor) -> Tensor:
+        """Take these positions out of all: (B, T, D) -> (B, n, D)."""
+        return x.gather(1, self.places[..., None].expand(-1, -1, x.shape[-1]))
+
+
 class LayerCache:
     """Keys and values that one layer has computed so far."""
 
@@ -140,6 +159,25 @@ class Attention(nn.Module):
             k, v = cache.extend(k, v)  # each (B, H, S, K)
         mixed = attend(q, k, v, visible)  # (B, H, T, K)
         return self.out_proj(mixed.transpose(1, 2).flatten(2))  # (B, T, D)
+
+    def at(
+        self, x: Tensor, queries: Queries, rotation: Rotation, cache: LayerCache | None
+    ) -> Tensor:
+        """Let some positions gather from those they may see: (B, T, D) -> (B, n, D).
+
+        Keys and values are those of all positions.
+        """
+        inner = self.heads * self.head_width
+        weight = self.in_proj.weight  # (3 H K, D)
+        q = F.linear(queries.of(x), weight[:inner])  # (B, n, H K)
+        k, v = F.linear(x, weight[inner:]).chunk(2, -1)  # each (B, T, H K)
+        q = rotate(self._split(self.q_norm(q)), queries.rotation).type_as(v)  # (B, H, n, K)
+        k = rotate(self._split(self.k_norm(k)), rotation).type_as(v)  # (B, H, T, K)
+        v = self._split(v)  # (B, H, T, K)
+        if cache is not None:
+            k, v = cache.extend(k, v)  # each (B, H, S, K)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=queries.mask)  # (B, H, n, K)
+        return self.out_proj(mixed.transpose(1, 2).flatten(2))  # (B, n, D)
 
     def _split(self, x: Tensor) -> Tensor:
         B, T, _ = x.shape

@@ -4,6 +4,7 @@ Shapes in comments: B sequences, T positions, D width, V vocabulary.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -20,6 +21,7 @@ from models.architecture.attention import (
     KeyValueCache,
     LayerCache,
     Layout,
+    Queries,
     Visible,
     block_visibility,
     visibility,
@@ -70,6 +72,14 @@ class Block(nn.Module):
         x = x + self.attention(self.attention_norm(x), visible, rotation, cache)
         return x + self.feed_forward(self.ffn_norm(x))
 
+    def at(
+        self, x: Tensor, queries: Queries, rotation: Rotation, cache: LayerCache | None
+    ) -> Tensor:
+        """Map (B, T, D) to what `forward` gives at some positions, (B, n, D)."""
+        mixed = self.attention.at(self.attention_norm(x), queries, rotation, cache)
+        x = queries.of(x) + mixed  # (B, n, D)
+        return x + self.feed_forward(self.ffn_norm(x))
+
 
 class Decoder(nn.Module):
     """A decoder-only transformer; its state dict has OpenLM's names and shapes.
@@ -117,18 +127,7 @@ class Decoder(nn.Module):
         Returns:
             Activations, (B, T, D), from which `logits` reads.
         """
-        length = embedded.shape[1]
-        start = 0 if cache is None else cache.length
-        if layout is None:
-            if documents is not None and self._is_compiled and self._can_flex(embedded):
-                visible = block_visibility(documents)
-            else:
-                visible = visibility(documents, length=length, start=start, device=embedded.device)
-            rotation: Rotation = self._first.attention.pos_embed(start, length)
-        else:
-            assert documents is None, "a layout says what is visible"
-            visible = Visible(layout.mask)
-            rotation = self._first.attention.pos_embed.at(layout.places)
+        visible, rotation = self._seen(embedded, documents, cache, layout)
         x = embedded
         for index, block in enumerate(self.layers):
             kept = None if cache is None else cache.layers[index]
@@ -138,6 +137,74 @@ class Decoder(nn.Module):
                 x = block(x, visible, rotation, kept)
         return self.norm(x)
 
+    def chosen(
+        self,
+        embedded: Tensor,
+        chosen: Tensor,
+        cache: KeyValueCache | None = None,
+        layout: Layout | None = None,
+    ) -> Tensor:
+        """Return what `forward` gives at some positions; the last block computes these alone.
+
+        Rounding aside, it is the same. It is for answering, not for training.
+
+        Args:
+            embedded: of one document per row, (B, T, D).
+            chosen: indices into the B T flattened positions, ascending, (N,), int64.
+            cache: keys and values of the positions before; extended by this call.
+            layout: where positions stand and what they see.
+
+        Returns:
+            Activations, (N, D), from which `logits` reads.
+        """
+        B, T, _ = embedded.shape
+        rows = chosen // T  # (N,)
+        counts = torch.bincount(rows, minlength=B)  # (B,)
+        # The most in a row is asked of the device last: each step of writing would wait for it.
+        if 2 * len(chosen) > B * T or 2 * (n := int(counts.max())) > T:
+            hidden = self(embedded, None, cache, layout)  # (B, T, D)
+            return hidden.flatten(0, 1).index_select(0, chosen)  # (N, D)
+        slots = torch.arange(len(chosen), device=chosen.device)  # (N,)
+        slots = slots - (counts.cumsum(0) - counts)[rows]
+        places = torch.zeros(B, n, dtype=torch.int64, device=chosen.device)  # (B, n)
+        places[rows, slots] = chosen % T  # rows with fewer ask for their first one as well
+        x, rotation, queries = self._below(embedded, places, cache, layout)
+        kept = None if cache is None else cache.layers[-1]
+        return self.norm(self._last.at(x, queries, rotation, kept)[rows, slots])  # (N, D)
+
+    def _below(
+        self, embedded: Tensor, places: Tensor, cache: KeyValueCache | None, layout: Layout | None
+    ) -> tuple[Tensor, Rotation, Queries]:
+        """Run all blocks but the last; say what that one is asked for."""
+        start, table = 0 if cache is None else cache.length, self._first.attention.pos_embed
+        visible, rotation = self._seen(embedded, None, cache, layout)
+        if layout is None:
+            seen = torch.arange(start + embedded.shape[1], device=places.device)  # (S,)
+            mask = seen <= start + places[:, None, :, None]  # (B, 1, n, S)
+            queries = Queries(places, table.at(start + places), mask)
+        else:
+            wide = places[:, None, :, None].expand(-1, -1, -1, layout.mask.shape[-1])
+            mask = layout.mask.gather(2, wide)  # (B, 1, n, S)
+            queries = Queries(places, table.at(layout.places.gather(1, places)), mask)
+        x = embedded
+        for index, block in enumerate(self.layers[:-1]):
+            x = block(x, visible, rotation, None if cache is None else cache.layers[index])
+        return x, rotation, queries
+
+    def states(self, embedded: Tensor) -> Iterator[Tensor]:
+        """Yield what each block gives, (B, T, D); what the last gives, behind the last norm.
+
+        The next block is run when its state is asked for.
+
+        Args:
+            embedded: token embeddings of one document per row, images in their places, (B, T, D).
+        """
+        visible, rotation = self._seen(embedded, None, None, None)
+        x = embedded
+        for number, block in enumerate(self.layers, start=1):
+            x = block(x, visible, rotation, None)
+            yield x if number < len(self.layers) else self.norm(x)
+
     def logits(self, hidden: Tensor) -> Tensor:
         """Score every token of the vocabulary: (..., D) -> (..., V), as matrix products give it."""
         head = self.tok_embeddings if self.output is None else self.output
@@ -146,9 +213,33 @@ class Decoder(nn.Module):
     def _can_flex(self, embedded: Tensor) -> bool:
         return embedded.is_cuda and self._first.attention.head_width >= LEAST_FLEX_WIDTH
 
+    def _seen(
+        self,
+        embedded: Tensor,
+        documents: Tensor | None,
+        cache: KeyValueCache | None,
+        layout: Layout | None,
+    ) -> tuple[Visible, Rotation]:
+        """Return what positions may look at, and the tables of where they stand."""
+        table = self._first.attention.pos_embed
+        if layout is not None:
+            assert documents is None, "a layout says what is visible"
+            return Visible(layout.mask), table.at(layout.places)
+        length, start = embedded.shape[1], 0 if cache is None else cache.length
+        if documents is not None and self._is_compiled and self._can_flex(embedded):
+            return block_visibility(documents), table(start, length)
+        visible = visibility(documents, length=length, start=start, device=embedded.device)
+        return visible, table(start, length)
+
     @property
     def _first(self) -> Block:
         block = self.layers[0]
+        assert isinstance(block, Block)
+        return block
+
+    @property
+    def _last(self) -> Block:
+        block = self.layers[-1]
         assert isinstance(block, Block)
         return block
 

@@ -4,6 +4,8 @@ Shapes in comments: B sequences, T positions, M images, P patches (positions of 
 feature width, D width, V vocabulary, N chosen positions.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -77,6 +79,42 @@ class VisionLanguageModel(nn.Module):
         if chosen is not None:
             hidden = hidden.flatten(0, 1).index_select(0, chosen)  # (N, D)
         return self.decoder.logits(hidden)
+
+    def answers(
+        self,
+        ids: Tensor,
+        features: Tensor | None,
+        chosen: Tensor,
+        cache: KeyValueCache | None = None,
+        layout: Layout | None = None,
+    ) -> Tensor:
+        """Score the next token at some positions, as `forward` does, and compute no more than that.
+
+        Args:
+            ids: tokens of one document per row, (B, T), int64; each image is P image tokens.
+            features: as in `forward`.
+            chosen: indices into the B T flattened positions, ascending, (N,), int64.
+            cache: as in `forward`.
+            layout: as in `forward`.
+
+        Returns:
+            Logits, (N, V), in the format of matrix products.
+        """
+        embedded = self._embedded(ids, features)  # (B, T, D)
+        return self.decoder.logits(self.decoder.chosen(embedded, chosen, cache, layout))
+
+    def states(self, ids: Tensor, features: Tensor) -> Iterator[Tensor]:
+        """Yield what each block of the decoder gives, (B, T, D); the last, behind the last norm.
+
+        Args:
+            ids: tokens of one document per row, (B, T), int64; each image is P image tokens.
+            features: as in `forward`.
+        """
+        yield from self.decoder.states(self._embedded(ids, features))
+
+    def _embedded(self, ids: Tensor, features: Tensor | None) -> Tensor:
+        embedded = self.decoder.embed(ids.clamp(min=0))  # (B, T, D); images are put in below
+        return embedded if features is None else self._with_images(embedded, ids, features)
 
     def _nothing(self) -> Tensor:
         """Return a zero that depends on each weight of projector and tower."""

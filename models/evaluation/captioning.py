@@ -96,8 +96,8 @@ class Captioning(FreeAnswer):
         return (
             mean_score("cider_d", [SCALE * self.score(*pair) for pair in pairs]),
             *(
-                Score(metric=f"bleu_{size}", value=value, n=len(pairs))
-                for size, value in enumerate(bleu, start=1)
+                Score(metric=f"bleu_{size}", value=one.value, n=len(pairs), stderr=one.stderr)
+                for size, one in enumerate(bleu, start=1)
             ),
         )
 

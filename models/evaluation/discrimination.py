@@ -1,7 +1,8 @@
 """AUROC and average precision of a benchmark's options, as vlm-evaluation reports them. Pure.
 
 They are over all questions together and, where there are groups, over each. A question that could
-not be asked has no probabilities and is left out; `n` counts the others.
+not be asked has no probabilities and is left out, though accuracies count it as wrong; `n` counts
+the others, and the benchmark's `unasked_rate` tells how many are missing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,12 @@ from models.evaluation.ranking import (
     average_precision,
     one_vs_one_auroc,
     one_vs_rest_precision,
+)
+from models.evaluation.ranking_error import (
+    auroc_error,
+    average_precision_error,
+    one_vs_one_auroc_error,
+    one_vs_rest_precision_error,
 )
 from models.evaluation.scores import Score
 
@@ -45,8 +52,26 @@ def binary_scores(
         share = sum(is_right) / n if n else None
         reason = f"{missing} {positive!r}" if n else "no question could be asked"
         return (
-            _score(f"auroc{suffix}", area, n, 0.5, reason),
-            _score(f"average_precision{suffix}", precision, n, share, reason),
+            _score(
+                Score(
+                    metric=f"auroc{suffix}",
+                    value=area,
+                    n=n,
+                    stderr=auroc_error(chances, is_right),
+                    baseline=0.5,
+                ),
+                reason,
+            ),
+            _score(
+                Score(
+                    metric=f"average_precision{suffix}",
+                    value=precision,
+                    n=n,
+                    stderr=average_precision_error(chances, is_right),
+                    baseline=share,
+                ),
+                reason,
+            ),
         )
 
     return _by_group(_cases(questions, probabilities), measured)
@@ -70,12 +95,24 @@ def class_scores(
         reason = "every answer is the same" if n else "no question could be asked"
         share = 1 / present if present else None
         return (
-            _score(f"auroc{suffix}", one_vs_one_auroc(values, labels), n, 0.5, reason),
             _score(
-                f"average_precision{suffix}",
-                one_vs_rest_precision(values, labels),
-                n,
-                share,
+                Score(
+                    metric=f"auroc{suffix}",
+                    value=one_vs_one_auroc(values, labels),
+                    n=n,
+                    stderr=one_vs_one_auroc_error(values, labels),
+                    baseline=0.5,
+                ),
+                reason,
+            ),
+            _score(
+                Score(
+                    metric=f"average_precision{suffix}",
+                    value=one_vs_rest_precision(values, labels),
+                    n=n,
+                    stderr=one_vs_rest_precision_error(values, labels),
+                    baseline=share,
+                ),
                 reason,
             ),
         )
@@ -106,7 +143,8 @@ def _by_group(
     )
 
 
-def _score(metric: str, value: float | None, n: int, baseline: float | None, reason: str) -> Score:
-    if value is None:
-        return Score(metric=metric, value=None, n=n, reason=reason)
-    return Score(metric=metric, value=value, n=n, baseline=baseline)
+def _score(score: Score, reason: str) -> Score:
+    """Return a score that was measured, or why it could not be."""
+    if score.value is None:
+        return Score(metric=score.metric, value=None, n=score.n, reason=reason)
+    return score

@@ -8,12 +8,18 @@ from tokenizers import Tokenizer
 
 from models.architecture.vlm import VisionLanguageModel
 from models.data.images import open_images
+from models.data.shards import open_token_shards
 from models.data.tokenizer import load_tokenizer
 from models.evaluation.answers import count_problems, write_answers
+from models.evaluation.held_out import (
+    HeldOutExaminer,
+    open_named_captions,
+    run_held_out_suite,
+)
 from models.evaluation.index_file import load_benchmarks
 from models.evaluation.kept import Kept
 from models.evaluation.meter import Meter
-from models.evaluation.outcome import Outcome, suite_measures
+from models.evaluation.outcome import Outcome, single_measures, suite_measures
 from models.evaluation.prompts import PROMPT_VERSION
 from models.evaluation.respondent import ALONE, Respondent
 from models.evaluation.text_model import TextModel
@@ -79,8 +85,10 @@ def evaluate(context: StageContext, *, batch_positions: int | None = None) -> St
         write_asked(context.folder.artifacts / QUESTIONS, _asked(outcomes))
         write_answers(context.folder.artifacts / ANSWERS, answers)
         kept.clear()
+    is_scored = config.suite.kind is not SuiteKind.HELD_OUT  # losses and distances have no average
+    measures = suite_measures if is_scored else single_measures
     return StageResult(
-        measures=suite_measures(config.suite.name, outcomes),
+        measures=measures(config.suite.name, outcomes),
         counts={
             "questions": len(answers),
             "prompt_version": PROMPT_VERSION,
@@ -117,7 +125,8 @@ def ask(asking: Asking) -> list[Outcome]:
         DataError: if benchmarks, images or the tokenizer are missing or damaged.
         StoppedError: if it was asked to stop.
     """
-    return _text(asking) if asking.config.suite.kind is SuiteKind.TEXT else _vision(asking)
+    asks = {SuiteKind.TEXT: _text, SuiteKind.VISION: _vision, SuiteKind.HELD_OUT: _held_out}
+    return asks[asking.config.suite.kind](asking)
 
 
 def _asked(outcomes: Sequence[Outcome]) -> Asked:
@@ -148,8 +157,7 @@ def _text(asking: Asking) -> list[Outcome]:
     return run_text_suite(examiner, asking.kept)
 
 
-def _vision(asking: Asking) -> list[Outcome]:
-    config = asking.config
+def _shows_images(config: Evaluate) -> bool:
     shows_images = config.suite.images is not Images.BLIND
     if shows_images and config.vision is None:
         raise ConfigError(
@@ -157,6 +165,36 @@ def _vision(asking: Asking) -> list[Outcome]:
             where="suite.images",
             mend=f"ask it {Images.BLIND.value}, or evaluate a model with vision",
         )
+    return shows_images
+
+
+def _held_out(asking: Asking) -> list[Outcome]:
+    config = asking.config
+    shown = config.vision if _shows_images(config) else None
+    folder = asking.context.data(config.suite.data)
+    _tokenizer(folder, config)  # another collection's is refused
+    captions, names = open_named_captions(
+        folder, config.model.vocab_size, config.model.seq_len, shown.image_tokens if shown else 0
+    )
+    text = None
+    if config.suite.text is not None:
+        part = asking.context.data(config.suite.text)
+        text = open_token_shards(part, config.model.seq_len, config.model.vocab_size)
+    examiner = HeldOutExaminer(
+        respondent=_respondent(asking),
+        captions=captions,
+        names=names,
+        text=text,
+        suite=config.suite,
+        seed=config.seed,
+        meter=asking.meter,
+    )
+    return run_held_out_suite(examiner, asking.kept)
+
+
+def _vision(asking: Asking) -> list[Outcome]:
+    config = asking.config
+    shows_images = _shows_images(config)
     folder = asking.context.data(config.suite.data)
     benchmarks = load_benchmarks(folder, config.suite.benchmarks)
     tokenizer = _tokenizer(folder, config)
@@ -174,7 +212,7 @@ def _vision(asking: Asking) -> list[Outcome]:
 def _respondent(asking: Asking) -> Respondent:
     context, config = asking.context, asking.config
     suite, vision, features = config.suite, config.vision, None
-    if vision and suite.kind is SuiteKind.VISION and suite.images is not Images.BLIND:
+    if vision and suite.kind is not SuiteKind.TEXT and suite.images is not Images.BLIND:
         features = open_features(context, suite.data, vision, config.tower)
     return Respondent(
         model=asking.load().to(context.execution.device.value),

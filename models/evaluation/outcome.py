@@ -26,12 +26,17 @@ class Outcome:
     """Of the harness and its tasks, such as `arc_easy 1.0`; none if there is no harness."""
 
 
-def suite_measures(suite: str, outcomes: Sequence[Outcome]) -> tuple[Measure, ...]:
-    """Return every score of every benchmark, and the suite's averages."""
-    single = [
+def single_measures(suite: str, outcomes: Sequence[Outcome]) -> tuple[Measure, ...]:
+    """Return every score of every benchmark."""
+    return tuple(
         score.measure(suite, outcome.benchmark)
         for outcome in outcomes
         for score in (outcome.headline, *outcome.others)
-    ]
+    )
+
+
+def suite_measures(suite: str, outcomes: Sequence[Outcome]) -> tuple[Measure, ...]:
+    """Return every score of every benchmark, and the suite's averages."""
     averages = suite_scores([outcome.headline for outcome in outcomes])
+    single = single_measures(suite, outcomes)
     return (*single, *(score.measure(suite, AVERAGE) for score in averages))

@@ -12,6 +12,7 @@ from models.evaluation.family import Average
 from models.evaluation.prompts import short_answer
 from models.evaluation.question import Question, Row
 from models.evaluation.scores import Score, mean_score
+from models.ratio import ratio_of_sums
 
 YES, NO = "yes", "no"
 
@@ -50,20 +51,23 @@ class Pope(ChosenAnswer):
         probabilities: Sequence[Probabilities],
     ) -> tuple[Score, ...]:
         """Return what is counted of yes: precision, recall, F1, share, AUROC, average precision."""
-        pairs = [(q.answer, given) for q, given in zip(questions, predictions, strict=True)]
-        n, right = len(pairs), pairs.count((YES, YES))
-        said = sum(given == YES for _, given in pairs)
-        true = sum(answer == YES for answer, _ in pairs)
+        said = [given == YES for given in predictions]
+        true = [question.answer == YES for question in questions]
+        right = [both == (True, True) for both in zip(said, true, strict=True)]
+        named = [a + b for a, b in zip(said, true, strict=True)]
+        twice = [2 * one for one in right]
         return (
-            _ratio("precision", right, said, n, "yes was never answered"),
-            _ratio("recall", right, true, n, "yes was never right"),
-            _ratio("f1", 2 * right, said + true, n, "yes was neither answered nor right"),
-            mean_score("yes_rate", [float(given == YES) for _, given in pairs]),
+            _ratio("precision", right, said, "yes was never answered"),
+            _ratio("recall", right, true, "yes was never right"),
+            _ratio("f1", twice, named, "yes was neither answered nor right"),
+            mean_score("yes_rate", [float(one) for one in said]),
             *binary_scores(questions, probabilities, YES),
         )
 
 
-def _ratio(metric: str, above: int, below: int, n: int, reason: str) -> Score:
-    if below == 0:
-        return Score(metric=metric, value=None, n=n, reason=reason)
-    return Score(metric=metric, value=above / below, n=n)
+def _ratio(metric: str, above: Sequence[int], below: Sequence[int], reason: str) -> Score:
+    """Return the ratio of two sums over questions."""
+    if not sum(below):
+        return Score(metric=metric, value=None, n=len(below), reason=reason)
+    value, stderr = ratio_of_sums(above, below)
+    return Score(metric=metric, value=value, n=len(below), stderr=stderr)

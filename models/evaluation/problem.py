@@ -12,6 +12,8 @@ class Problem(StrEnum):
     """The prompt lost its beginning, so that the answer fits into the model's sequence."""
     TRUNCATED_CONTEXT = "truncated_contexts"
     """The same in a text benchmark."""
+    TRUNCATED_CAPTION = "truncated_captions"
+    """The end of a caption does not fit into the model's sequence behind its image."""
     EMPTY_ANSWER = "empty_answers"
     """The model wrote nothing."""
     UNFINISHED_ANSWER = "unfinished_answers"

@@ -22,7 +22,7 @@ def auroc(scores: Sequence[float], is_right: Sequence[bool]) -> float | None:
     negatives = len(right) - positives
     if not positives or not negatives:
         return None
-    pairs = float(_mean_ranks(scores)[right].sum()) - positives * (positives + 1) / 2
+    pairs = float(mean_ranks(scores)[right].sum()) - positives * (positives + 1) / 2
     return pairs / (positives * negatives)
 
 
@@ -82,7 +82,7 @@ def one_vs_rest_precision(scores: Sequence[Sequence[float]], labels: Sequence[in
     return float(np.mean([value for value in found if value is not None]))
 
 
-def _mean_ranks(scores: Sequence[float]) -> npt.NDArray[np.float64]:
+def mean_ranks(scores: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Return the place of each score in ascending order, from 1; equals share their mean."""
     _, inverse, counts = np.unique(
         np.asarray(scores, dtype=np.float64), return_inverse=True, return_counts=True

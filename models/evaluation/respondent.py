@@ -94,9 +94,18 @@ class Respondent:
         )
 
     def logits(self, batch: "Batch", chosen: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """Score the next token at `chosen` positions, counted over B and T: (N,) -> (N, V) fp32."""
-        return self.model(
-            batch.ids, features=batch.features, cache=cache, chosen=chosen, layout=batch.layout
+        """Score the next token at some positions.
+
+        Args:
+            batch: what is read.
+            chosen: positions, counted over B and T, ascending, (N,).
+            cache: keys and values of the positions before; extended by this call.
+
+        Returns:
+            Logits, fp32, (N, V).
+        """
+        return self.model.answers(
+            batch.ids, batch.features, chosen, cache, batch.layout
         ).float()
 
     def _features(self, images: npt.NDArray[np.int64], device: str) -> Tensor | None:

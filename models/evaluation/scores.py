@@ -14,9 +14,9 @@ class Score:
     metric: str
     """What is measured."""
     value: float | None
-    """In [0, 1], or nats, or CIDEr-D in [0, 10]; None if it could not be measured."""
+    """In [0, 1], or nats, CIDEr-D in [0, 10], or a distance; None if it could not be measured."""
     n: int
-    """Questions."""
+    """Questions; of a loss, tokens."""
     stderr: float | None = None
     """Standard error of `value` over questions."""
     baseline: float | None = None

@@ -164,7 +164,12 @@ def _outcome(
     answers: list[Answer],
     probabilities: list[Probabilities],
 ) -> Outcome:
-    """Average the answers of a benchmark in every way that its family knows."""
+    """Average the answers of a benchmark in every way that its family knows.
+
+    A question that could not be asked is wrong in the headline and in what is counted of answers,
+    as an answer that is missing from a submission is; no likelihood is known of it, so that it is
+    left out of what is made of likelihoods. `unasked_rate` is the share of such questions.
+    """
     family = benchmark.family
     baselines = [answer.baseline or 0.0 for answer in answers]
     scores = [answer.score or 0.0 for answer in answers]
@@ -178,6 +183,7 @@ def _outcome(
         others=(
             *groups,
             *_constants(benchmark, questions),
+            mean_score("unasked_rate", [float(answer.prediction is None) for answer in answers]),
             mean_score("answer_nats", known),
             *([mean_score("answer_probability", chances)] if chances else []),
             *family.extra(questions, predictions, probabilities),

@@ -5,15 +5,16 @@ from functools import lru_cache
 
 from models.architecture.build import build_model
 from models.evaluation.meter import Meter
+from models.evaluation.respondent import ALONE
 from models.evaluation.scores import Score, suite_scores
 from models.soup import Tried, WeightSum, empty_sum, greedy_soup
 from models.stages.start import config_of, prepare
 from models.training import checkpoint
 from models.training.checkpoint import Checkpoint
+from models.training.ranks import Ranks, joined
 from models.training.weights import weights_folders
 from orchestrator.errors import ConfigError
 from orchestrator.spec.run import Average, Evaluate
-from orchestrator.spec.suite import SuiteConfig
 from orchestrator.store.files import write_json
 from orchestrator.store.stage import Measure, Progress, StageContext, StageResult, StoppedError
 
@@ -28,10 +29,17 @@ SELECTION_SEED = 0
 """Permutes the images of a selection suite that asks for it."""
 
 
-def average(context: StageContext) -> StageResult:
+def average(context: StageContext, *, batch_positions: int | None = None) -> StageResult:
     """Average the weights of models of one shape: all of them, or those that help.
 
     The soup is left as fine-tuning leaves a model. When stopped, it starts anew and finds the same.
+    Several processes share the questions that members are chosen by; each holds the sums, and all
+    choose the same. The first one writes.
+
+    Args:
+        context: the run.
+        batch_positions: positions of one batch of questions, which bound memory and never the
+            choice; None for what suits the device.
 
     Raises:
         ConfigError: if the selection suite does not fit the models, or gives no score.
@@ -39,21 +47,35 @@ def average(context: StageContext) -> StageResult:
         RecordError: if a member has no undamaged checkpoint, or is of another shape.
         StoppedError: if it was asked to stop.
     """
-    if not context.world.is_first:
-        return StageResult(measures=(), counts={})  # one process does all of it
     config = config_of(context, Average)
-    prepare(context)
-    members = _Members(context, config)
     if config.selection is None:
+        if not context.world.is_first:
+            return StageResult(measures=(), counts={})  # there is nothing to share
+        prepare(context)
+        members = _Members(context, config, ALONE)
         tried = _all(context, members, len(config.members))
-        measures = ()
-    else:
-        judge = _Judge(context, config, config.selection, members)
+        return _result(context, config, members, tried, ())
+    prepare(context)
+    with joined(context.world, context.execution) as ranks:
+        members = _Members(context, config, ranks)
+        judge = _Judge(context, config, members, batch_positions)
         alone = [judge.score((member,)) for member in range(len(config.members))]
         tried = greedy_soup(alone, judge.score)
-        measures = judge.measures(tried)
+        return _result(context, config, members, tried, judge.measures(tried))
+
+
+def _result(
+    context: StageContext,
+    config: Average,
+    members: "_Members",
+    tried: Sequence[Tried],
+    measures: tuple[Measure, ...],
+) -> StageResult:
+    """Leave the soup, and say what it is."""
     taken = tuple(one.member for one in tried if one.is_taken)
-    _leave(context, config, members.total(taken), tried)
+    total = members.total(taken)
+    if context.world.is_first:
+        _leave(context, config, total, tried)
     places = {f"place_{config.members[member]}": n for n, member in enumerate(taken, start=1)}
     return StageResult(
         measures=measures,
@@ -64,8 +86,9 @@ def average(context: StageContext) -> StageResult:
 class _Members:
     """The models that may be averaged, read from their runs when they are needed."""
 
-    def __init__(self, context: StageContext, config: Average) -> None:
+    def __init__(self, context: StageContext, config: Average, ranks: Ranks) -> None:
         self._context, self._config = context, config
+        self.ranks = ranks
         self.model = build_model(
             config.model, config.vision, 0, weights_folders(context, config.vision)
         ).eval()
@@ -76,7 +99,7 @@ class _Members:
         if not members:
             return empty_sum(self.model)
         before = self.total(members[:-1])
-        if self._context.stop_requested():
+        if any(self.ranks.everyones(self._context.stop_requested())):
             raise StoppedError("asked to stop; the average starts anew next time")
         folder = self._context.parent(self._config.members[members[-1]])
         where = str(folder.checkpoints)
@@ -89,15 +112,17 @@ class _Judge:
     """Asks averages of members the selection suite."""
 
     def __init__(
-        self, context: StageContext, config: Average, suite: SuiteConfig, members: _Members
+        self, context: StageContext, config: Average, members: _Members, positions: int | None
     ) -> None:
+        assert config.selection is not None, "a uniform soup is not chosen"
         self._context, self._config, self._members = context, config, members
+        self._batch_positions = positions
         self._meter = Meter(context, rounds=2 * len(config.members) - 1)
         self._scores: dict[tuple[int, ...], Score] = {}
         self._asked = Evaluate(
             model=config.model,
             vision=config.vision,
-            suite=suite,
+            suite=config.selection,
             parent=context.folder.run_id,
             tower=config.tower,
             seed=SELECTION_SEED,
@@ -115,7 +140,12 @@ class _Judge:
         weights = self._members.total(members).mean()
         checkpoint.load_weights(model, weights, where=str(self._context.folder.path))
         asking = Asking(
-            context=self._context, config=self._asked, meter=self._meter, load=lambda: model
+            context=self._context,
+            config=self._asked,
+            meter=self._meter,
+            load=lambda: model,
+            ranks=self._members.ranks,
+            batch_positions=self._batch_positions,
         )
         outcomes = ask(asking)
         score, _ = suite_scores([outcome.headline for outcome in outcomes])

@@ -3,7 +3,6 @@
 Shapes in comments: N supervised positions, V vocabulary.
 """
 
-import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from models.architecture.vlm import VisionLanguageModel
 from models.data.batch import IGNORE, Batch
+from models.ratio import ratio_of_sums
 from models.training.features import Features
 from models.training.inputs import prepare
 from models.training.loss import supervised_logits
@@ -34,8 +34,7 @@ def held_out_loss(
 ) -> Measure:
     """Measure the mean loss over the supervised tokens of a split.
 
-    The standard error is that of a ratio of two sums over sequences (Cochran 1977, eq. 6.13); None
-    for a single sequence.
+    The standard error is over sequences, as `ratio_of_sums` has it.
 
     Args:
         name: of the split: `val_text_loss`, `val_caption_loss`.
@@ -51,13 +50,14 @@ def held_out_loss(
         losses.append(loss)
         counts.append(count)
     loss, count = np.concatenate(losses), np.concatenate(counts)
-    tokens = int(count.sum())
-    mean = float(loss.sum() / tokens)
-    n = len(loss)
-    spread = float(np.square(loss - mean * count).sum())
-    stderr = math.sqrt(n / (n - 1) * spread) / tokens if n > 1 else None
+    mean, stderr = ratio_of_sums(loss, count)
     return Measure(
-        suite="loss", benchmark=name, metric="nats_per_token", value=mean, n=tokens, stderr=stderr
+        suite="loss",
+        benchmark=name,
+        metric="nats_per_token",
+        value=mean,
+        n=int(count.sum()),
+        stderr=stderr,
     )
 
 

@@ -56,10 +56,12 @@ def compare(
         for sentence in _differences(found[0][suite], found[1][suite]):
             typer.echo(f"not alike: {suite}: {sentence}", err=True)
     rng = np.random.default_rng(seed)
+    answers = {suite: [_answers(one[suite]) for one in found] for suite in suites}
+    scored = [suite for suite in suites if all(_has_scores(one) for one in answers[suite])]
     rows = [
         (suite, gap)
-        for suite in suites
-        for gap in gaps(_answers(found[0][suite]), _answers(found[1][suite]), rng)
+        for suite in scored or suites
+        for gap in gaps(answers[suite][0], answers[suite][1], rng)
     ]
     if as_json:
         for suite, gap in rows:
@@ -127,6 +129,10 @@ def _answers(folder: RunFolder) -> "pd.DataFrame":
             "remove the run's folder and launch again to evaluate it anew",
         )
     return pd.read_parquet(path, columns=["benchmark", "question_id", "score"])
+
+
+def _has_scores(answers: "pd.DataFrame") -> bool:
+    return bool(answers["score"].notna().any())
 
 
 def _object(suite: str, gap: "Gap") -> dict[str, str | float | int | bool]:

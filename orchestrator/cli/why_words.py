@@ -83,7 +83,14 @@ def _reasons(found: Why) -> Iterator[str]:
         yield f"It is a model of the study, and fills {_number(len(run.cells), 'cell')}:"
         yield from _cells(run)
     elif isinstance(run.config, Evaluate):
-        yield f"It asks {run.config.suite.name} of {last.stage} {last.run_id}, which fills:"
+        asked = found.chain[1]
+        opening = f"It asks {run.config.suite.name} of {asked.stage} {asked.run_id}"
+        if asked is last:
+            yield f"{opening}, which fills:"
+        else:
+            yield f"{opening}. {_standing(len(found.models), 'model', run)}:"
+            for each in found.chain[2:]:
+                yield f"  {each.run_id}  {each.stage}: {each.title}"
         yield from _cells(last)
     else:
         yield f"It fills no cell of an arm. {_standing(len(found.models), 'model', run)}:"

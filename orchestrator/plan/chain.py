@@ -119,7 +119,7 @@ class _Point:
                 where="arms",
                 mend="add image_text_pretrain to the arm's stages, or a cooldown point above 0",
             )
-        self.runs += self._evaluations(subject)
+        self.runs += self._evaluations(subject, branch)
         return Chain(runs=tuple(self.runs), subject=subject)
 
     def _kept(self, run: Named | None) -> Named | None:
@@ -413,32 +413,40 @@ class _Point:
             raise error.within("stages.average") from error
         return self._kept(self.chains.named(config))
 
-    def _evaluations(self, subject: Named) -> tuple[Named, ...]:
+    def _evaluations(self, subject: Named, branch: Named | None) -> tuple[Named, ...]:
         if Stage.EVALUATE not in self.stages:
             return ()
         settings = _declared(self.settings.stages.evaluate, Stage.EVALUATE)
         return self.memo.once(
-            lambda: tuple(self._new_evaluations(subject, settings.suites)),
-            *("evaluations", subject, settings, self.settings.seed),
+            lambda: tuple(self._new_evaluations(subject, branch, settings.suites)),
+            *("evaluations", subject, branch, settings, self.settings.seed),
         )
 
-    def _new_evaluations(self, subject: Named, suites: tuple[str, ...]) -> list[Named]:
-        vision = None if isinstance(subject.config, TextPretrain) else self.vision
+    def _new_evaluations(
+        self, subject: Named, branch: Named | None, suites: tuple[str, ...]
+    ) -> list[Named]:
+        """Return each suite asked of its model; those that the point has no model for are not."""
         asked = [self._suite(name, "evaluate.suites") for name in suites]
+        models = [branch if suite.kind is SuiteKind.HELD_OUT else subject for suite in asked]
         return [
-            self.chains.named(
-                Evaluate(
-                    model=self.model,
-                    vision=vision,
-                    suite=suite,
-                    parent=subject.run_id,
-                    tower=self.tower.run_id if self.tower and vision else None,
-                    seed=self.settings.seed,
-                )
-            )
-            for suite in asked
-            if suite.kind is SuiteKind.TEXT or vision is not None
+            self._evaluation(suite, model)
+            for suite, model in zip(asked, models, strict=True)
+            if model is not None
+            and (suite.kind is SuiteKind.TEXT or not isinstance(model.config, TextPretrain))
         ]
+
+    def _evaluation(self, suite: SuiteConfig, model: Named) -> Named:
+        vision = None if isinstance(model.config, TextPretrain) else self.vision
+        return self.chains.named(
+            Evaluate(
+                model=self.model,
+                vision=vision,
+                suite=suite,
+                parent=model.run_id,
+                tower=self.tower.run_id if self.tower and vision else None,
+                seed=self.settings.seed,
+            )
+        )
 
     def _suite(self, name: str, where: str) -> SuiteConfig:
         suites = self.chains.suites

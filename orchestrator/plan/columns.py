@@ -21,6 +21,7 @@ from orchestrator.spec.run import (
 )
 from orchestrator.spec.settings import Settings
 from orchestrator.spec.study import Study
+from orchestrator.spec.suite import SuiteKind
 
 _OF_TRUNKS = ("model", "seed", "text_tokens", "cooldown_point")
 _OF_BRANCHES = (
@@ -74,7 +75,7 @@ class Columns:
         """
         stage = stage_of(config)
         if isinstance(config, Evaluate):
-            stage = Stage.EVALUATE if config.vision else Stage.TEXT_PRETRAIN
+            stage = _asked_after(config)
         names = self._of_stage[stage]
         axes = self._memo.once(lambda: self.axes(names, settings), "axes", settings, names)
         own: tuple[tuple[str, AxisValue], ...] = ()
@@ -92,6 +93,7 @@ class Columns:
                 own = (("soup", config.soup.value),)
             case Evaluate():
                 soup = (("soup", subject.soup.value),) if isinstance(subject, Average) else ()
+                soup = soup if stage is Stage.EVALUATE else ()
                 text = subject.text_from if isinstance(subject, TextPretrain) else None
                 of_trunk = _kept_text(text, settings) if stage is Stage.TEXT_PRETRAIN else ()
                 own = (*soup, *of_trunk, ("suite", config.suite.name))
@@ -134,6 +136,13 @@ class Columns:
         if key not in self._known:
             self._known[key] = Axis(name=name, value=value)
         return self._known[key]
+
+
+def _asked_after(config: Evaluate) -> Stage:
+    """Return the stage whose settings decide an evaluated model; of the last one, `evaluate`."""
+    if config.suite.kind is SuiteKind.HELD_OUT:
+        return Stage.IMAGE_TEXT_PRETRAIN
+    return Stage.EVALUATE if config.vision else Stage.TEXT_PRETRAIN
 
 
 def _kept_text(text_from: str | None, settings: Settings) -> tuple[tuple[str, AxisValue], ...]:

@@ -7,6 +7,7 @@ from orchestrator.errors import PlanError
 from orchestrator.plan.lineage import saving
 from orchestrator.plan.plan import Plan, PlannedRun
 from orchestrator.spec.run import Evaluate
+from orchestrator.spec.suite import SuiteKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +70,22 @@ def _chosen_arms(plan: Plan, part: Part) -> frozenset[str] | None:
 
 def _with_kin(plan: Plan, subjects: Collection[str]) -> frozenset[str]:
     """Return some models with everything that they need and the evaluations of them."""
-    wanted = set(subjects)
+    asked = set(subjects)
+    wanted = _with_needs(plan, asked)
     for run in plan.runs:
-        if isinstance(run.config, Evaluate) and run.config.parent in wanted:
-            wanted.add(run.run_id)
+        if isinstance(run.config, Evaluate):
+            before_tuning = run.config.suite.kind is SuiteKind.HELD_OUT
+            if run.config.parent in (wanted if before_tuning else asked):
+                wanted.add(run.run_id)
+    return frozenset(_with_needs(plan, wanted))
+
+
+def _with_needs(plan: Plan, names: Collection[str]) -> set[str]:
+    wanted = set(names)
     for run in reversed(plan.runs):
         if run.run_id in wanted:
             wanted.update(run.needs)
-    return frozenset(wanted)
+    return wanted
 
 
 def _model(run: PlannedRun) -> str | None:

@@ -70,5 +70,5 @@ def sources_of(config: RunConfig) -> tuple[DataSource, ...]:
         case Average():
             sources = (config.selection.data if config.selection else None,)
         case Evaluate():
-            sources = (config.suite.data,)
+            sources = (config.suite.data, config.suite.text)
     return tuple(source for source in sources if source is not None)

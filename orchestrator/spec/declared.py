@@ -72,10 +72,12 @@ def mixed(one: Study, other: Study, places: Collection[str]) -> Study:
     """
     study = _mixed("", one, other, places)
     versions = {collection.name: collection.version for collection in study.data}
+
+    def known(source: DataSource) -> DataSource:
+        return replace(source, version=versions.get(source.collection, source.version))
+
     suites = [
-        replace(suite, data=replace(suite.data, version=versions[suite.data.collection]))
-        if suite.data.collection in versions
-        else suite
+        replace(suite, data=known(suite.data), text=known(suite.text) if suite.text else None)
         for suite in study.suites
     ]
     return replace(study, suites=tuple(suites))

@@ -13,7 +13,7 @@ from orchestrator.spec.model import ModelConfig, VisionConfig
 from orchestrator.spec.optimizer import OptimizerConfig, OptimizerState
 from orchestrator.spec.schedule import Schedule
 from orchestrator.spec.source import DataSource
-from orchestrator.spec.suite import SuiteConfig
+from orchestrator.spec.suite import SuiteConfig, SuiteKind
 
 
 class Stage(StrEnum):
@@ -312,6 +312,12 @@ class Average:
                 "a selection suite",
                 where="selection",
                 mend="name a held-out suite for a greedy soup, and none for a uniform one",
+            )
+        if self.selection is not None and self.selection.kind is SuiteKind.HELD_OUT:
+            raise ConfigError(
+                f"the suite {self.selection.name} measures losses, and gives no score to rank by",
+                where="selection",
+                mend="name a suite of kind text or vision",
             )
 
 

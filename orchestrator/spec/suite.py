@@ -20,10 +20,30 @@ class Images(StrEnum):
 
 
 class SuiteKind(StrEnum):
-    """Which harness runs a suite."""
+    """Which harness runs a suite, and which model of a chain it asks."""
 
     TEXT = "text"
+    """The chain's last model."""
     VISION = "vision"
+    """The chain's last model, if it sees images."""
+    HELD_OUT = "held_out"
+    """What image-text pre-training left, whether or not it is fine-tuned later."""
+
+
+class HeldOutBenchmark(StrEnum):
+    """What can be measured on held-out data, as indicators before fine-tuning."""
+
+    CAPTION_LOSS = "caption_loss"
+    """Nats per token of captions, given the image that is shown."""
+    TEXT_LOSS = "text_loss"
+    """Nats per token of text."""
+    MODALITY_INTEGRATION_RATE = "modality_integration_rate"
+    """How far vision tokens lie from text tokens inside the model (arXiv:2410.07167)."""
+
+
+INTEGRATION_CAPTIONS = 100
+"""Captioned images that a Modality Integration Rate is measured on where a suite names no limit:
+the paper's number (its mir.py, `eval_num`). All tokens of one layer are held at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +59,17 @@ class SuiteConfig:
     kind: SuiteKind
     """Which harness runs it."""
     data: DataSource
-    """Where the benchmarks' index files or tasks lie."""
+    """Where the benchmarks' index files or tasks lie, or the captioned images."""
     benchmarks: tuple[str, ...]
-    """Names of benchmarks (vision) or of the harness's tasks (text)."""
+    """Names of benchmarks (vision), of the harness's tasks (text), or of what is measured
+    (held_out)."""
     images: Images = Images.GIVEN
     """Which image is shown."""
     limit: int | None = None
-    """Questions per benchmark, chosen by a stable hash; None for all. At least 1."""
+    """Questions, captions or sequences per benchmark, chosen by a stable hash; None for all, but
+    for `INTEGRATION_CAPTIONS`. At least 1."""
+    text: DataSource | None = None
+    """Token shards that `text_loss` is measured on; None elsewhere."""
 
     def __post_init__(self) -> None:
         if not self.benchmarks:
@@ -59,3 +83,31 @@ class SuiteConfig:
                 )
         if self.limit is not None:
             check_at_least("limit", self.limit, 1)
+        if self.kind is SuiteKind.HELD_OUT:
+            self._check_held_out()
+        needs_text = HeldOutBenchmark.TEXT_LOSS in self.benchmarks
+        if needs_text != (self.text is not None):
+            raise ConfigError(
+                f"the suite {self.name} measures text_loss on no text"
+                if needs_text
+                else f"the suite {self.name} names a text that nothing is measured on",
+                where="text",
+                mend="name token shards for the benchmark text_loss of a held_out suite, and none "
+                "for others",
+            )
+
+    def _check_held_out(self) -> None:
+        for name in self.benchmarks:
+            if name not in list(HeldOutBenchmark):
+                raise ConfigError(
+                    f"{name!r} cannot be measured on held-out data",
+                    where="benchmarks",
+                    mend=f"choose from: {', '.join(HeldOutBenchmark)}",
+                )
+        rate = HeldOutBenchmark.MODALITY_INTEGRATION_RATE
+        if rate in self.benchmarks and self.images is Images.BLIND:
+            raise ConfigError(
+                f"{rate.value} compares vision tokens with text tokens, and a blind model has none",
+                where="images",
+                mend=f"show images, or leave {rate.value} to another suite",
+            )

@@ -37,8 +37,8 @@ class Measure:
     metric: str
     """What is measured: `accuracy`, `iou_accuracy`, `yes_rate`, `nats_per_token`."""
     value: float | None
-    """Scores in [0, 1] (CIDEr-D in [0, 10]), losses in nats per supervised token; None if not
-    measured."""
+    """Scores in [0, 1] (CIDEr-D in [0, 10]), losses in nats per supervised token, or distances;
+    None if not measured."""
     n: int | None = None
     """Questions, or supervised tokens."""
     stderr: float | None = None

@@ -154,16 +154,22 @@ def _preset(name: str, tree: Tree, where: str) -> dict[str, Plain]:
 def _suite(name: str, item: Plain, versions: Mapping[str, str]) -> SuiteConfig:
     where = f"suites.{name}"
     given = dict(_mapping(item, where))
-    source = decode(str, given.get("data", ""), f"{where}.data")
+    for key in ("data", "text"):
+        if key == "data" or given.get(key) is not None:
+            given[key] = _source(given.get(key, ""), versions, f"{where}.{key}")
+    return decode(SuiteConfig, {"name": name, **given}, where)
+
+
+def _source(name: Plain, versions: Mapping[str, str], where: str) -> Plain:
+    source = decode(str, name, where)
     collection = source.partition("/")[0]
     if collection not in versions:
         raise ConfigError(
             f"data collection {collection!r} is not declared",
-            where=f"{where}.data",
+            where=where,
             mend=f"name a part of: {', '.join(versions) or 'a collection under data'}",
         )
-    given["data"] = {"name": source, "version": versions[collection]}
-    return decode(SuiteConfig, {"name": name, **given}, where)
+    return {"name": source, "version": versions[collection]}
 
 
 def _collection(name: str, item: Plain) -> Collection:

@@ -98,7 +98,7 @@ def why_of(plan: Plan, run: PlannedRun) -> Why:
     runs = {each.run_id: each for each in plan.runs}
     children = _children(plan)
     if isinstance(run.config, Evaluate):
-        ways = {run.config.parent: (run, runs[run.config.parent])}
+        ways = _asked_for(run, runs[run.config.parent], children)
     else:
         ways = _reached(run, children)
     models = [name for name in ways if runs[name].cells]
@@ -113,6 +113,15 @@ def why_of(plan: Plan, run: PlannedRun) -> Why:
         replaces=1 if run.stage in _NEVER_TRAINED_TWICE else len(models),
         like=_like(plan, run),
     )
+
+
+def _asked_for(
+    run: PlannedRun, asked: PlannedRun, children: Mapping[str, list[PlannedRun]]
+) -> dict[str, tuple[PlannedRun, ...]]:
+    """Return the way from an evaluation to the model it asks, or to those that stand on that."""
+    if asked.cells:
+        return {asked.run_id: (run, asked)}
+    return {name: (run, *way) for name, way in _reached(asked, children).items()}
 
 
 def _children(plan: Plan) -> dict[str, list[PlannedRun]]:

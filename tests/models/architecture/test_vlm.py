@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from models.architecture.attention import Layout
 from models.architecture.build import build_model
 from models.architecture.projector import build_projector
 from models.architecture.tower import patches, place_code, prime_factors, unpatch
@@ -57,6 +58,68 @@ def test_chosen_positions_are_scored_as_all_are(model: VisionLanguageModel) -> N
     chosen = torch.tensor([0, 4, 10, 11])
     everywhere = model(IDS, features()).flatten(0, 1)
     torch.testing.assert_close(model(IDS, features(), chosen=chosen), everywhere[chosen])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("chosen", [[2], [0, 4, 10], [5, 6], [1, 2, 3, 4, 7], list(range(12))])
+def test_answers_are_what_is_scored_everywhere(
+    model: VisionLanguageModel, chosen: list[int]
+) -> None:
+    everywhere = model(IDS, features()).flatten(0, 1)
+    found = model.answers(IDS, features(), torch.tensor(chosen))
+    torch.testing.assert_close(found, everywhere[chosen])
+
+
+@torch.no_grad()
+def test_answers_behind_a_cache_leave_it_as_a_whole_pass_does(model: VisionLanguageModel) -> None:
+    ids, more = torch.tensor([[5, 6, 7, 8], [9, 10, 11, 12]]), torch.tensor([[3, 4, 5, 6]] * 2)
+    last = torch.tensor([3, 7])
+    whole, cache = model.new_cache(), model.new_cache()
+    model(ids, cache=whole)
+    model.answers(ids, None, last, cache)
+    expected = model(more, cache=whole).flatten(0, 1)[last]
+    torch.testing.assert_close(model.answers(more, None, last, cache), expected)
+    one = torch.tensor([[7], [8]])
+    expected = model(one, cache=whole).flatten(0, 1)
+    torch.testing.assert_close(model.answers(one, None, torch.tensor([0, 1]), cache), expected)
+
+
+@torch.no_grad()
+def test_answers_follow_a_layout(model: VisionLanguageModel) -> None:
+    # Two sequences that begin alike, (5, 6, 7) and (5, 6, 8, 9), in one row; the other is padded.
+    ids = torch.tensor([[5, 6, 7, 8, 9], [3, 4, 1, 1, 1]])
+    places = torch.tensor([[0, 1, 2, 2, 3], [0, 1, 0, 0, 0]])
+    mask = torch.eye(5, dtype=torch.bool).repeat(2, 1, 1, 1)
+    mask[0, 0, :, :2] = torch.tensor([[1, 0], [1, 1], [1, 1], [1, 1], [1, 1]], dtype=torch.bool)
+    mask[0, 0, 4, 3] = True
+    mask[1, 0, 1, 0] = True
+    layout = Layout(places, mask)
+    chosen = torch.tensor([2, 4, 6])
+    expected = torch.stack(
+        [
+            model(torch.tensor([[5, 6, 7]]))[0, -1],
+            model(torch.tensor([[5, 6, 8, 9]]))[0, -1],
+            model(torch.tensor([[3, 4]]))[0, -1],
+        ]
+    )
+    torch.testing.assert_close(model.answers(ids, None, chosen, layout=layout), expected)
+
+
+@torch.no_grad()
+def test_states_are_those_of_each_block_and_the_last_norm(model: VisionLanguageModel) -> None:
+    behind: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: object, state: Tensor) -> None:
+        behind.append(state)
+
+    for module in (*model.decoder.layers[:-1], model.decoder.norm):
+        module.register_forward_hook(keep)
+    model(IDS, features())
+    expected = list(behind)
+    states = list(model.states(IDS, features()))
+    assert len(states) == len(expected) == MODEL.depth
+    for state, one in zip(states, expected, strict=True):
+        assert torch.equal(state, one)
 
 
 def test_text_alone_leaves_the_projector_without_a_gradient(model: VisionLanguageModel) -> None:

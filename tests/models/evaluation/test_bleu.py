@@ -2,9 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 
-from models.evaluation.bleu import corpus_bleu
+from models.evaluation.bleu import LONGEST, corpus_bleu
 from models.evaluation.caption_words import Words
 
 
@@ -13,10 +14,11 @@ def words(text: str) -> Words:
 
 
 def bleu(*pairs: tuple[str, list[str]]) -> list[float]:
-    return corpus_bleu(
+    found = corpus_bleu(
         [words(candidate) for candidate, _ in pairs],
         [[words(one) for one in references] for _, references in pairs],
     )
+    return [one.value for one in found]
 
 
 def test_a_repeated_word_counts_as_often_as_one_reference_has_it() -> None:
@@ -54,4 +56,58 @@ def test_brevity_is_measured_by_the_closest_reference(
 def test_a_references_own_words_are_perfect_and_none_are_worthless() -> None:
     assert bleu(("a dog on the grass", ["a cat", "a dog on the grass"])) == [1, 1, 1, 1]
     assert bleu(("", ["a cat"])) == [0, 0, 0, 0]
-    assert corpus_bleu([], []) == [0, 0, 0, 0]
+    assert [one.value for one in corpus_bleu([], [])] == [0, 0, 0, 0]
+
+
+Pair = tuple[Words, list[Words]]
+
+
+def drawn(n: int, rng: np.random.Generator, shorter: float = 0.0) -> list[Pair]:
+    """Draw captions that repeat a reference but for some words, or for the last ones."""
+    pairs: list[Pair] = []
+    for _ in range(n):
+        words = [str(one) for one in rng.integers(30, size=rng.integers(7, 14))]
+        said = [one if rng.random() < 0.85 else "other" for one in words]
+        kept = len(said) - int(rng.random() < shorter) * 3
+        pairs.append((tuple(said[:kept]), [tuple(words), tuple(reversed(words))]))
+    return pairs
+
+
+def values(pairs: list[Pair]) -> list[float]:
+    return [one.value for one in corpus_bleu(*zip(*pairs, strict=True))]
+
+
+def errors(pairs: list[Pair]) -> list[float]:
+    found = [one.stderr for one in corpus_bleu(*zip(*pairs, strict=True))]
+    assert all(one is not None for one in found)
+    return [one or 0.0 for one in found]
+
+
+@pytest.mark.parametrize("shorter", [0.0, 0.6], ids=["long enough", "too short"])
+def test_the_error_is_about_that_of_resampled_captions(shorter: float) -> None:
+    rng = np.random.default_rng(0)
+    pairs = drawn(80, rng, shorter)
+    found = [values([pairs[i] for i in rng.integers(80, size=80)]) for _ in range(300)]
+    assert errors(pairs) == pytest.approx(np.std(found, axis=0, ddof=1), rel=0.15)  # 300 resamples
+
+
+@pytest.mark.parametrize("shorter", [0.0, 0.6], ids=["long enough", "too short"])
+def test_intervals_of_two_errors_hold_the_true_value_as_often_as_they_should(
+    shorter: float,
+) -> None:
+    rng = np.random.default_rng(1)
+    truth = np.array(values(drawn(5_000, rng, shorter)))
+    samples = [drawn(40, rng, shorter) for _ in range(300)]
+    found = np.array([values(pairs) for pairs in samples])
+    told = np.array([errors(pairs) for pairs in samples])
+    held = (np.abs(found - truth) <= 1.96 * told).mean(0)
+    # 95 % at best; 300 samples leave 1.3 % of uncertainty, and 40 captions some bias.
+    assert np.all(held >= 0.90)
+    assert np.all(held <= 0.98)
+
+
+def test_one_caption_or_no_match_shows_no_error() -> None:
+    caption = words("a dog on the grass")
+    assert [one.stderr for one in corpus_bleu([caption], [[caption]])] == [None] * LONGEST
+    nothing = corpus_bleu([words("a"), words("b")], [[words("a b")], [words("c d")]])
+    assert [one.stderr is None for one in nothing] == [False, True, True, True]

@@ -73,6 +73,8 @@ def test_published_scales_are_told_beside() -> None:
     single = [FAMILY.score(*pair) for pair in zip(right, QUESTIONS, strict=True)]
     assert found["cider_d"] == pytest.approx(10 * sum(single) / 3)
     assert [found[f"bleu_{n}"] for n in (1, 2, 3, 4)] == [1, 1, 1, 1]
+    scores = FAMILY.extra(QUESTIONS, right, [{}] * 3)
+    assert all(score.stderr is not None for score in scores)
     nothing = extra(["", "", ""])
     assert set(nothing.values()) == {0}
 

@@ -4,6 +4,7 @@ import pytest
 
 from models.evaluation.discrimination import binary_scores, class_scores
 from models.evaluation.question import Question
+from models.evaluation.ranking_error import auroc_error, average_precision_error
 
 
 def asked(answer: str, group: str = "") -> Question:
@@ -37,6 +38,20 @@ def test_a_question_that_could_not_be_asked_is_left_out_and_not_counted() -> Non
     questions = [asked("yes"), asked("no"), asked("no")]
     area, precision = binary_scores(questions, [chances(0.4, 0.6), chances(0.3, 0.7), {}], "yes")
     assert (area.value, area.n, precision.baseline) == (1, 2, 0.5)
+    assert area.stderr is None  # one question of each kind
+
+
+def test_scores_have_the_errors_of_their_own_questions() -> None:
+    right = [0.9, 0.3, 0.8, 0.6, 0.7, 0.2, 0.5, 0.4]
+    questions = [asked("yes" if i % 2 else "no", "ab"[i // 4]) for i in range(8)]
+    given = [chances(one, 1 - one) for one in right]
+    found = {score.metric: score.stderr for score in binary_scores(questions, given, "yes")}
+    truths = [question.answer == "yes" for question in questions]
+    assert found["auroc"] == auroc_error(right, truths)
+    assert found["auroc_b"] == auroc_error(right[4:], truths[4:])
+    assert found["average_precision_b"] == average_precision_error(right[4:], truths[4:])
+    area, *_ = class_scores(questions, given)
+    assert area.stderr == pytest.approx(found["auroc"])
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,13 @@ def test_a_missing_image_is_wrong_and_counted(context_of: ContextOf, tmp_path: P
     counts = measure(result, "shapeworld_count", "accuracy")
     known = measure(result, "shapeworld_count", "answer_nats")
     assert counts.n == 24
-    assert known.n == 24 - sum(row["benchmark"] == "shapeworld_count" for row in lost)
+    here = sum(row["benchmark"] == "shapeworld_count" for row in lost)
+    assert known.n == 24 - here
+    assert measure(result, "shapeworld_count", "auroc").n == 24 - here
+    unasked = measure(result, "shapeworld_count", "unasked_rate")
+    assert (unasked.value, unasked.n) == (here / 24, 24)
+    whole = measure(evaluate(context_of()), "shapeworld_count", "unasked_rate")
+    assert whole.value == 0
 
 
 def test_a_question_that_does_not_fit_loses_its_beginning_and_is_counted(

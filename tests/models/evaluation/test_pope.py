@@ -1,5 +1,7 @@
 """POPE: yes and no, and what is counted of them."""
 
+import math
+
 import pytest
 
 from models.evaluation.pope import Pope
@@ -28,6 +30,18 @@ def test_precision_recall_and_f1_are_those_of_yes() -> None:
             "average_precision": (1 / 1 + 2 / 4 + 3 / 5) / 3,
         }
     )
+
+
+def test_ratios_have_the_error_of_two_sums_over_questions() -> None:
+    questions = [asked(answer) for answer in ("yes", "yes", "yes", "no", "no", "no")]
+    given = ["yes", "yes", "no", "yes", "no", "no"]
+    chances = [{"yes": 0.5, "no": 0.5}] * 6
+    found = {score.metric: score for score in Pope().extra(questions, given, chances)}
+    # Precision 2/3 of the three that were answered yes: residuals 1/3, 1/3, -2/3.
+    assert found["precision"].stderr == pytest.approx(math.sqrt(6 / 5 * 6 / 9) / 3)
+    # F1 is 4/6: residuals 2 - 2 * 2/3 twice, and -2/3 for the miss and the false alarm.
+    assert found["f1"].stderr == pytest.approx(math.sqrt(6 / 5 * 4 * 4 / 9) / 6)
+    assert all(score.stderr is not None for score in found.values())
 
 
 def test_a_metric_without_a_case_is_absent_with_a_reason() -> None:

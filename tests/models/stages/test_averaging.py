@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from models import stages
 from models.architecture.build import build_model
 from models.data.prompt import answer_text
 from models.data.tokenizer import load_tokenizer
@@ -24,6 +25,8 @@ from orchestrator.spec.source import DataSource
 from orchestrator.spec.suite import SuiteConfig, SuiteKind
 from orchestrator.store.layout import RunFolder
 from orchestrator.store.stage import Measure, StageResult, StoppedError
+from orchestrator.store.world import World
+from tests.models.evaluation.test_dealing import together
 
 Contexts = Callable[..., Any]
 Run = Callable[[Any], StageResult]
@@ -264,10 +267,6 @@ def test_an_evaluation_of_the_soup_finds_the_score_it_was_chosen_by(
 def test_a_soup_that_was_stopped_is_the_undisturbed_one_in_the_end(
     stage_context: Contexts, average: Contexts, run: Run
 ) -> None:
-    def left(context: Any) -> dict[str, bytes]:
-        files = (path for path in context.folder.path.rglob("*") if path.is_file())
-        return {str(path.relative_to(context.folder.path)): path.read_bytes() for path in files}
-
     configs = [
         average("loud", "best"),
         average("loud", "quiet", "best", selection=SUITE),
@@ -278,12 +277,72 @@ def test_a_soup_that_was_stopped_is_the_undisturbed_one_in_the_end(
         expected = run(undisturbed)
         with pytest.raises(StoppedError):
             run(stopped)
-        assert left(stopped) == {}
+        assert left_by(stopped.folder) == {}
         stopped.stop_after = None
         assert run(stopped) == expected
-        assert left(stopped) == left(undisturbed)
+        assert left_by(stopped.folder) == left_by(undisturbed.folder)
         assert run(stopped) == expected  # as after a crash before the result was written
-        assert left(stopped) == left(undisturbed)
+        assert left_by(stopped.folder) == left_by(undisturbed.folder)
+
+
+def left_by(folder: RunFolder) -> dict[str, bytes]:
+    files = (path for path in folder.path.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder.path)): path.read_bytes() for path in files}
+
+
+@pytest.mark.usefixtures("tower", "best_score")
+def test_several_processes_choose_the_soup_of_one(
+    stage_context: Contexts, average: Contexts
+) -> None:
+    suite = replace(SUITE, benchmarks=(COUNT, "shapeworld_vqa"))  # chosen among, and written
+    soup = average("loud", "quiet", "best", selection=suite)
+    asked: dict[int, list[int]] = {}
+    found: dict[int, StageResult] = {}
+
+    def work(size: int) -> Callable[[World], object]:
+        def choose(world: World) -> object:
+            context = stage_context(soup, name=f"by {size}")
+            context.world = world
+            ticks = 0
+
+            def ask() -> bool:
+                nonlocal ticks
+                ticks += 1
+                return False
+
+            context.stop_requested = ask
+            result = stages.average(context, batch_positions=40)  # one or two questions
+            return result, context.reports, ticks
+
+        return choose
+
+    for size in (1, 2, 3):
+        told = together(work(size), size)
+        assert all(isinstance(one, tuple) for one in told), told
+        asked[size] = [ticks for _, _, ticks in told]
+        assert all(one[:2] == told[0][:2] for one in told)
+        found[size] = told[0][0]
+        assert left_by(stage_context(soup, name=f"by {size}").folder) == left_by(
+            stage_context(soup, name="by 1").folder
+        )
+    assert found[1] == found[2] == found[3]
+    assert found[1].counts["members_taken"] == 2
+    assert max(asked[2]) < asked[1][0]  # nobody asks everything
+
+
+@pytest.mark.usefixtures("tower", "best_score")
+def test_a_stop_seen_by_one_process_stops_all_and_leaves_nothing(
+    stage_context: Contexts, average: Contexts, run: Run
+) -> None:
+    soup = average("loud", "quiet", "best", selection=SUITE)
+
+    def work(world: World) -> object:
+        context = stage_context(soup, name="stopped", stop_after=1 if world.rank else None)
+        context.world = world
+        return run(context)
+
+    assert [type(one) for one in together(work, 2)] == [StoppedError, StoppedError]
+    assert left_by(stage_context(soup, name="stopped").folder) == {}
 
 
 @pytest.mark.usefixtures("tower", "best_score")

@@ -10,7 +10,9 @@ import pandas as pd
 
 from orchestrator.spec.identity import run_id
 from orchestrator.spec.model import ModelConfig, Norm
-from orchestrator.spec.run import Evaluate, Stage
+from orchestrator.spec.optimizer import OptimizerConfig
+from orchestrator.spec.run import Evaluate, Stage, TextPretrain
+from orchestrator.spec.schedule import Schedule
 from orchestrator.spec.source import DataSource
 from orchestrator.spec.suite import SuiteConfig, SuiteKind
 from orchestrator.store.asked import Asked, AskedBenchmark, write_asked
@@ -37,8 +39,15 @@ CONFIG = Evaluate(
 )
 
 
-def finished(results: Path, config: Evaluate, ids: list[str], *, lists: bool = True) -> str:
-    """Write the folder of a finished evaluation, in which each question was answered rightly."""
+def finished(
+    results: Path,
+    config: Evaluate,
+    ids: list[str],
+    *,
+    lists: bool = True,
+    score: float | None = 1.0,
+) -> str:
+    """Write the folder of a finished evaluation, in which each question was answered alike."""
     name = run_id(config, FUNCTION)
     folder = RunFolder(results / "a study" / "runs" / name)
     record = RunRecord(
@@ -55,7 +64,7 @@ def finished(results: Path, config: Evaluate, ids: list[str], *, lists: bool = T
     )
     write_run(folder, record)
     folder.artifacts.mkdir()
-    answers = pd.DataFrame({"benchmark": "vqa", "question_id": ids, "score": 1.0})
+    answers = pd.DataFrame({"benchmark": "vqa", "question_id": ids, "score": score})
     answers.to_parquet(folder.artifacts / "answers.parquet")
     if lists:
         benchmark = AskedBenchmark.of("vqa", ids, ())
@@ -100,3 +109,48 @@ def test_other_data_and_a_missing_list_are_said(tmp_path: Path) -> None:
     _, lines = compare(tmp_path, a, b)
     assert "at version v1, B those of" in lines[0]
     assert "B has no questions.json" in lines[1]
+
+
+def trained(results: Path, seed: int) -> str:
+    """Write the folder of a model that evaluations may name."""
+    config = TextPretrain(
+        model=CONFIG.model,
+        text=SUITE.data,
+        val_text=None,
+        end_tokens=960,
+        batch_tokens=96,
+        schedule=Schedule.flat(1e-3),
+        optimizer=OptimizerConfig(),
+        seed=seed,
+    )
+    model = run_id(config)
+    record = RunRecord(
+        study="a study",
+        run_id=model,
+        stage=Stage.TEXT_PRETRAIN,
+        function="models.stages:text_pretrain",
+        config=config,
+        needs=(),
+        previous=None,
+        arms=("arm",),
+        axes=(),
+        title="trunk",
+    )
+    write_run(RunFolder(results / "a study" / "runs" / model), record)
+    return model
+
+
+def test_a_suite_without_scores_of_single_questions_does_not_hide_the_others(
+    tmp_path: Path,
+) -> None:
+    held_out = replace(
+        SUITE, name="before", kind=SuiteKind.HELD_OUT, benchmarks=("modality_integration_rate",)
+    )
+    models = [trained(tmp_path, seed) for seed in (0, 1)]
+    for model in models:
+        finished(tmp_path, replace(CONFIG, parent=model), ["1", "2"], score=0.0)
+        config = replace(CONFIG, suite=held_out, parent=model)
+        finished(tmp_path, config, ["1", "2"], score=None)
+    gap, said = compare(tmp_path, *models)
+    assert (gap["suite"], gap["n"], gap["score_a"]) == ("vision", 2, 0.0)
+    assert said == []

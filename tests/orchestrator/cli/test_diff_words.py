@@ -130,7 +130,7 @@ def test_a_change_of_costs_alone_is_told(lines: Told, text: Text) -> None:
 def test_runs_without_a_counterpart_are_counted(text: Text) -> None:
     shown = text("arms.timing.axes.cooldown_point=[0, 60%, 80%, 100%]")
     assert "added runs take the place" not in shown
-    assert "Without a counterpart: 6 runs added, 0 dropped.\n" in shown
+    assert "Without a counterpart: 7 runs added, 0 dropped.\n" in shown
     assert "Arms that keep all their runs" not in shown
 
 

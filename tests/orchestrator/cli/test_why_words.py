@@ -9,7 +9,8 @@ import pytest
 from orchestrator.cli.why_words import SHOWN, State, why_lines, why_object
 from orchestrator.plan.compare.why import why_of
 from orchestrator.plan.plan import Plan, PlannedRun
-from orchestrator.spec.run import Stage
+from orchestrator.spec.run import Evaluate, Stage
+from orchestrator.spec.suite import SuiteKind
 from orchestrator.store.study_plan import load_plan
 
 SWEEPS = Path(__file__).parents[3] / "sweeps"
@@ -52,6 +53,20 @@ def test_json_says_everything_about_a_run(plan: Plan) -> None:
     assert found["state"] is None
 
 
+def test_a_measurement_on_held_out_data_names_its_branch_and_the_models_on_it(plan: Plan) -> None:
+    asked = next(
+        run
+        for run in of_stage(plan, Stage.EVALUATE)
+        if isinstance(run.config, Evaluate) and run.config.suite.kind is SuiteKind.HELD_OUT
+    )
+    assert isinstance(asked.config, Evaluate)
+    shown = text(plan, asked)
+    (model,) = why_of(plan, asked).models
+    said = f"It asks held_out of image_text_pretrain {asked.config.parent}. 1 model of"
+    assert f"{said} {', '.join(asked.arms)} stands on it:" in shown
+    assert f"  {model.run_id}  finetune: {model.title}" in shown
+
+
 def test_cells_are_said_with_their_axes(plan: Plan) -> None:
     model = next(run for run in plan.runs if len(run.cells) > 1)
     assert told(plan, model)["cells"] == [
@@ -78,7 +93,7 @@ def test_every_kind_of_run_is_explained(stage: Stage, tmp_path: Path) -> None:
 
 def test_a_run_that_fills_nothing_shows_the_way_to_a_model(plan: Plan) -> None:
     branch = of_stage(plan, Stage.IMAGE_TEXT_PRETRAIN)[0]
-    [model] = [run for run in plan.runs if branch.run_id in run.needs]
+    [model] = [run for run in plan.runs if branch.run_id in run.needs and run.cells]
     lines = text(plan, branch).splitlines()
     assert lines[1] == "It fills no cell of an arm. 1 model of timing stands on it:"
     assert lines[2] == f"  {branch.run_id}  {branch.stage}  (this run)"

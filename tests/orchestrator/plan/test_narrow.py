@@ -7,7 +7,7 @@ import pytest
 from orchestrator.errors import PlanError
 from orchestrator.plan.narrow import Part, narrow
 from orchestrator.plan.plan import Plan
-from orchestrator.spec.run import Evaluate
+from orchestrator.spec.run import Evaluate, Stage
 from orchestrator.store.study_plan import load_plan
 
 DEMO = Path(__file__).parents[3] / "sweeps" / "demo.yaml"
@@ -49,6 +49,18 @@ def test_its_models_are_those_asked_for_with_all_their_evaluations(plan: Plan, p
         assert isinstance(run.config, Evaluate)
         if run.config.parent in asked:
             assert run.run_id in kept
+
+
+def test_held_out_data_are_measured_of_the_branches_that_its_models_stand_on(
+    tmp_path: Path,
+) -> None:
+    plan = load_plan(DEMO.with_name("smoke.yaml"), results=tmp_path)
+    narrowed = narrow(plan, Part(arms=("ratio_after_text",)))
+    own = [run.config for run in narrowed.runs if isinstance(run.config, Evaluate)]
+    asked = [config.parent for config in own if config.suite.name == "held_out"]
+    branches = [run.run_id for run in narrowed.runs if run.stage is Stage.IMAGE_TEXT_PRETRAIN]
+    assert sorted(asked) == sorted(branches)
+    assert len(branches) == 2  # of the plan's four
 
 
 def test_nothing_asked_for_is_everything(plan: Plan) -> None:

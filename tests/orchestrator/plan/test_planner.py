@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import SweepError
 from orchestrator.plan.plan import Plan, PlannedRun
+from orchestrator.plan.sources import sources_of
 from orchestrator.spec.optimizer import OptimizerState
 from orchestrator.spec.run import Evaluate, Finetune, ImageTextPretrain, Stage, TextPretrain
 
@@ -77,6 +78,36 @@ def test_each_model_is_asked_every_suite_and_a_trunk_only_the_text(
         Stage.FINETUNE: 2,
         Stage.TEXT_PRETRAIN: 1,
     }
+
+
+def test_held_out_data_are_measured_before_fine_tuning_once_for_all_that_stand_on_a_branch(
+    tree: dict[str, Any], plan_tree: PlanTree
+) -> None:
+    tree["suites"]["before"] = {
+        "kind": "held_out",
+        "data": "world/captions",
+        "text": "world/text",
+        "benchmarks": ["modality_integration_rate", "caption_loss", "text_loss"],
+    }
+    tree["stages"]["evaluate"]["suites"].append("before")
+    tree["arms"] = {
+        "epochs": {"axes": {"epochs": [0, 1, 2]}, "fixed": {"model": "s"}},
+        "trunk": {"fixed": {"model": "s"}, "stages": ["text_pretrain", "evaluate"]},
+    }
+    plan = plan_tree(tree)
+    [branch] = by_stage(plan, Stage.IMAGE_TEXT_PRETRAIN)
+    [asked] = [
+        run
+        for run in by_stage(plan, Stage.EVALUATE)
+        if isinstance(run.config, Evaluate) and run.config.suite.name == "before"
+    ]
+    assert isinstance(asked.config, Evaluate)
+    assert asked.config.parent == branch.run_id
+    axes = {axis.name: axis.value for axis in asked.axes}
+    assert axes == {**{axis.name: axis.value for axis in branch.axes}, "suite": "before"}
+    assert asked.arms == ("epochs",)
+    assert asked.cost.flops > 0
+    assert [source.name for source in sources_of(asked.config)] == ["world/captions", "world/text"]
 
 
 def test_equal_runs_of_two_arms_are_one_run_that_remembers_both(

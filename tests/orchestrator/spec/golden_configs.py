@@ -164,6 +164,13 @@ SUITES = {
     "blind": replace(SUITE, images=Images.BLIND),
     "permuted": replace(SUITE, images=Images.PERMUTED, limit=None),
     "text": replace(SUITE, kind=SuiteKind.TEXT, benchmarks=("arc", "piqa", "boolq")),
+    "held out": replace(
+        SUITE,
+        kind=SuiteKind.HELD_OUT,
+        data=CAPTIONS,
+        text=TEXT,
+        benchmarks=("caption_loss", "text_loss", "modality_integration_rate"),
+    ),
     "umlaut": replace(SUITE, name="für Bilder", benchmarks=("größe", "日本語", "😀")),
 }
 MODELS = {

@@ -128,6 +128,7 @@ CHANGES = (
     "data.shapeworld.seed=4",
     "suites.text.limit=3",
     "suites.vision.data=shapeworld/other",
+    "suites.held_out.text=shapeworld/other",
     "stages.finetune.learning_rate.peak=1e-3",
     "functions.finetune=own:tune",
     "launch.layouts.10k.gpus=2",

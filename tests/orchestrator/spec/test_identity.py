@@ -115,6 +115,11 @@ TOGETHER = {
     "Filter.text": {"text": DataSource(name="world/text", version="1"), "captions": None},
     "ImageTextPretrain.tower_lr_scale": TRAINED_TOWER,
     "Finetune.tower_lr_scale": TRAINED_TOWER,
+    "SuiteConfig.text": {
+        "text": DataSource(name="world/text", version="1"),
+        "kind": SuiteKind.HELD_OUT,
+        "benchmarks": ("text_loss",),
+    },
 }
 """Values that can only change with another."""
 
@@ -140,6 +145,7 @@ DEFAULTS: dict[str, Any] = {
     "Guard.most": 10,
     "SuiteConfig.images": Images.GIVEN,
     "SuiteConfig.limit": None,
+    "SuiteConfig.text": None,
     "ImageTextPretrain.captions_from": None,
     "ImageTextPretrain.instruction_ratio": 0.0,
     "ImageTextPretrain.text_seed": None,

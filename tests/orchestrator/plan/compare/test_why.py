@@ -43,8 +43,8 @@ def test_every_run_leads_to_a_model_that_fills_a_cell_of_its_arms(plan: Plan) ->
         arms = {cell.arm for model in found.models for cell in model.cells}
         assert arms == set(run.arms)
         for earlier, later in itertools.pairwise(found.chain):
-            if isinstance(run.config, Evaluate):
-                assert later.run_id == run.config.parent
+            if isinstance(earlier.config, Evaluate):
+                assert later.run_id == earlier.config.parent
             else:
                 assert earlier.run_id in later.needs
 

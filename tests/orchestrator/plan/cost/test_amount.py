@@ -8,8 +8,10 @@ import pytest
 from orchestrator.errors import PlanError
 from orchestrator.plan.cost.amount import (
     CAPTION_POSITIONS,
+    CAPTIONS_WITHOUT_LIMIT,
     POSITIONS_PER_QUESTION,
     QUESTIONS_WITHOUT_LIMIT,
+    SEQUENCES_WITHOUT_LIMIT,
     TOKENS_TO_FILTER,
     Amount,
     amount,
@@ -131,6 +133,49 @@ def test_a_branch_of_text_alone_sees_no_image() -> None:
     work = counted(replace(BRANCH, image_ratio=0.0))
     assert (work.images, work.in_image_sequences) == (0, 0)
     assert work.scored == work.positions
+
+
+@pytest.mark.parametrize(
+    ("benchmarks", "limit", "captions", "scored"),
+    [
+        (("caption_loss",), 50, 50, 50),
+        (("caption_loss",), None, CAPTIONS_WITHOUT_LIMIT, CAPTIONS_WITHOUT_LIMIT),
+        (("modality_integration_rate",), None, 100, 0),  # the paper's number
+        (("modality_integration_rate", "caption_loss"), 7, 14, 7),
+    ],
+)
+def test_captions_are_measured_behind_their_images(
+    benchmarks: tuple[str, ...], limit: int | None, captions: int, scored: int
+) -> None:
+    suite = replace(SUITE, kind=SuiteKind.HELD_OUT, benchmarks=benchmarks, limit=limit)
+    work = counted(replace(EVALUATE, suite=suite))
+    assert (work.images, work.length) == (captions, 729 + CAPTION_POSITIONS)
+    assert work.positions == captions * work.length
+    assert (work.scored, work.passes) == (scored * CAPTION_POSITIONS, 1)
+    if "caption_loss" in benchmarks and len(benchmarks) == 1:
+        blind = counted(replace(EVALUATE, suite=replace(suite, images=Images.BLIND)))
+        assert (blind.images, blind.length, blind.tower_passes) == (0, CAPTION_POSITIONS, 0)
+
+
+def test_text_is_measured_in_whole_sequences_beside_captions() -> None:
+    both = replace(
+        SUITE, kind=SuiteKind.HELD_OUT, benchmarks=("text_loss", "caption_loss"), text=DATA
+    )
+    text = replace(both, benchmarks=("text_loss",))
+    work = counted(replace(EVALUATE, suite=text))
+    assert (work.positions, work.scored, work.length) == (10 * 2048, 10 * 2048, 2048)
+    assert (work.images, work.tower_passes) == (0, 0)
+    unlimited = counted(replace(EVALUATE, suite=replace(text, limit=None)))
+    assert unlimited.positions == SEQUENCES_WITHOUT_LIMIT * 2048
+    captions = counted(
+        replace(EVALUATE, suite=replace(both, benchmarks=("caption_loss",), text=None))
+    )
+    together = counted(replace(EVALUATE, suite=both))
+    assert together.positions == work.positions + captions.positions
+    assert together.scored == work.scored + captions.scored
+    # Attention costs by position and length: the mean length keeps the sum, but for rounding.
+    squares = sum(one.positions * one.length for one in (work, captions))
+    assert together.positions * together.length == pytest.approx(squares, rel=1e-3)
 
 
 def test_a_sequence_holds_at_least_one_image_and_has_one_id_more_than_positions() -> None:
