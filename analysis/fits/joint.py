@@ -19,12 +19,13 @@ from analysis.fits.bootstrap import Bootstrap, Resample
 from analysis.fits.codes import code_flags
 from analysis.fits.engine import fit
 from analysis.fits.estimator import Estimator, Loss, Residual
+from analysis.fits.flags import FAILED_SHARE
 from analysis.fits.losses import FEWEST_TRUNKS, column
 from analysis.fits.points import Dropped, Points, clean_points
 from analysis.fits.record import Fit, Flag, Warn, refused
 from analysis.fits.study import StudyFit, Task
 from analysis.intervals import LEVEL
-from analysis.laws.joint import BEST, SHARES, joint_law
+from analysis.laws.joint import BEST, LETTERS, SHARES, joint_law
 from analysis.laws.law import Array, Law
 from analysis.study import StudyResults, open_study, scores
 from orchestrator.errors import FitError
@@ -324,7 +325,19 @@ def _doubts(fitted: Fit, points: Points) -> list[Flag]:
         if best is not None and not values.min() <= best <= values.max():
             detail = f"{BEST[name]}: measured from {values.min():g} to {values.max():g}"
             found.append(Flag(kind=Warn.OUTSIDE, detail=detail))
+        flat = _flat_share(fitted, name)
+        if flat > FAILED_SHARE:
+            detail = f"{name} does nothing in {flat:.0%} of resamples, which count its best as 0.5"
+            found.append(Flag(kind=Warn.AT_BOUND, detail=detail))
     return found
+
+
+def _flat_share(fitted: Fit, name: str) -> float:
+    """Return the share of resamples in which a parabola has no height."""
+    if name not in SHARES or not len(fitted.replicates):
+        return 0.0
+    first = fitted.law.parameters.index(f"{LETTERS[name]}0")
+    return float((fitted.replicates[:, first : first + 2] == 0).all(axis=1).mean())
 
 
 def _held_out(law: Law, points: Points, place: int, value: float) -> Plain:

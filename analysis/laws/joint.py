@@ -13,6 +13,9 @@ from analysis.laws.law import Array, Law
 SHARES = ("image_ratio", "cooldown_point")
 """The axes with an optimum; both lie in [0, 1]."""
 
+LETTERS = {"image_ratio": "r", "cooldown_point": "p"}
+"""Letter of each one's coefficients."""
+
 BEST = {"image_ratio": "best_image_ratio", "cooldown_point": "best_cooldown_point"}
 """Name of each one's optimum."""
 
@@ -66,7 +69,7 @@ def _factors(inputs: Array) -> Array:
 def _derive(values: Mapping[str, Array]) -> dict[str, Array]:
     return {
         BEST[name]: _lowest(values[f"{letter}0"], values[f"{letter}1"])
-        for name, letter in zip(SHARES, "rp", strict=True)
+        for name, letter in LETTERS.items()
     }
 
 
