@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -79,7 +80,9 @@ def draw_panel(axes: Axes, data: pd.DataFrame, key: Key, curve: Curve) -> None:
     if data.empty or not data["kind"].isin(["mean"]).any():
         text_panel(axes, "nothing measured yet")
         return
-    ours = data[data["kind"] != "published"]
+    names = ["kind", "model", "line", "suite", "value", "low", "high"]
+    names += [curve.axis, key.channels.colour, *key.channels.dash]
+    ours = data.loc[data["kind"] != "published", list(dict.fromkeys(names))]
     for (_, line, suite), group in ours.groupby(["model", "line", "suite"], sort=False):
         first = group.iloc[0]
         colour, marker = key.colour(first[key.channels.colour])
@@ -138,13 +141,15 @@ def _line(
     axes: Axes, group: pd.DataFrame, x: str, look: tuple[str, str, Dash], alpha: float
 ) -> None:
     colour, marker, style = look
-    means = group[group["kind"].isin(["mean", "missing"])].sort_values(x)
-    singles = group[group["kind"] == "run"]
-    axes.plot(singles[x], singles["value"], marker, ms=3, color=colour, alpha=0.3, mew=0)
+    is_single = (group["kind"] == "run").to_numpy(dtype=np.bool_)
+    numbers = group[[x, "value", "low", "high"]].to_numpy(dtype=np.float64)
+    singles, means = numbers[is_single], numbers[~is_single]
+    means = means[means[:, 0].argsort(kind="stable")]
+    axes.plot(singles[:, 0], singles[:, 1], marker, ms=3, color=colour, alpha=0.3, mew=0)
     axes.errorbar(
-        means[x],
-        means["value"],
-        yerr=error_lengths(means["value"].tolist(), means["low"].tolist(), means["high"].tolist()),
+        means[:, 0],
+        means[:, 1],
+        yerr=error_lengths(*means[:, 1:].T.tolist()),
         color=colour,
         marker=marker,
         markersize=5,
