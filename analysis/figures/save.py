@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -69,7 +70,11 @@ def save_each(
 
 def _forked(drawn: Drawn, folder: Path) -> int:
     """Write a figure in a fork and return its process id."""
-    process = os.fork()
+    with warnings.catch_warnings():
+        # Python 3.12 warns of forks beside threads: those of the array libraries are idle here,
+        # and take care of forks themselves.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process = os.fork()
     if process == 0:
         code = 1
         gc.disable()  # the fork ends before its memory matters
