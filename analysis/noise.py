@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from analysis.intervals import LEVEL, Estimate
 from analysis.study import StudyResults, scores
@@ -43,7 +43,7 @@ class NoiseFloor:
     @property
     def of_difference(self) -> float:
         """Half-width of the interval of a difference of two single models that is really 0."""
-        factor = float(stats.t.ppf(0.5 + LEVEL / 2, self.freedom))
+        factor = float(special.stdtrit(self.freedom, 0.5 + LEVEL / 2))
         return factor * self.deviation * math.sqrt(2)
 
     @property
@@ -81,7 +81,9 @@ def noise_floor(study: StudyResults, suite: str, benchmark: str, metric: str) ->
     variance = squares / (len(used) - len(groups))
     freedom = _freedom(used, axes)
     tail = (1 - LEVEL) / 2
-    low, high = (math.sqrt(freedom / float(stats.chi2.ppf(p, freedom))) for p in (1 - tail, tail))
+    low, high = (
+        math.sqrt(freedom / float(special.chdtri(freedom, 1 - p))) for p in (1 - tail, tail)
+    )
     deviation = math.sqrt(variance)
     return NoiseFloor(
         deviation=deviation,
@@ -113,7 +115,7 @@ def of_single_run(
     if known + seeds == 0:
         return Estimate(value=value, low=value, high=value, n=1, method="no spread at all")
     freedom = (known + seeds) ** 2 / (seeds**2 / noise.freedom) if seeds else math.inf
-    half = float(stats.t.ppf(0.5 + LEVEL / 2, freedom)) * math.sqrt(known + seeds)
+    half = float(special.stdtrit(freedom, 0.5 + LEVEL / 2)) * math.sqrt(known + seeds)
     return Estimate(
         value=value,
         low=value - half,

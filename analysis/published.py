@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from orchestrator.errors import RecordError
 
@@ -53,14 +55,18 @@ def beside_curve(rows: pd.DataFrame, axis: str, folder: Path = FOLDER) -> pd.Dat
         axis: what is on its x axis.
         folder: where the published tables lie.
     """
-    names = rows["benchmark"].str.lower().str.replace(r"[_-]", "", regex=True)
-    measured = rows[(names == "vqav2") & (rows["suite"] == "vision")]
-    points = vqa_v2_points(folder)
-    others = [name for name in _PLACES if name != axis]
     if axis not in _PLACES:
         return None
-    kept = [_has_like(measured, point, others) for _, point in points.iterrows()]
-    return points[kept].reset_index(drop=True) if any(kept) else None
+    others = [name for name in _PLACES if name != axis]
+    own = rows[(rows["suite"] == "vision") & (rows["learning_rate_rule"] == _RULE)]
+    own = own[own["benchmark"].str.lower().str.replace(r"[_-]", "", regex=True) == "vqav2"]
+    like = own[["params", "params_total", *others]].drop_duplicates().to_numpy(dtype=np.float64)
+    points = vqa_v2_points(folder)
+    asked = points[["params", *others]].to_numpy(dtype=np.float64)  # (points, 3)
+    near = np.abs(like[:, :2] / asked[:, None, :1] - 1).min(axis=2) < SAME_SIZE  # (points, like)
+    same = (np.abs(like[:, 2:] - asked[:, None, 1:]) < _SAME_PLACE).all(axis=2)
+    kept: NDArray[np.bool_] = (near & same).any(axis=1)
+    return points.loc[kept].reset_index(drop=True) if kept.any() else None
 
 
 def vqa_v2_points(folder: Path = FOLDER) -> pd.DataFrame:
@@ -94,12 +100,3 @@ def vqa_v2_points(folder: Path = FOLDER) -> pd.DataFrame:
             "place": both["row"],
         }
     )
-
-
-def _has_like(measured: pd.DataFrame, point: "pd.Series[float]", others: list[str]) -> bool:
-    measured = measured[measured["learning_rate_rule"] == _RULE]
-    near = (measured[["params", "params_total"]] / point["params"] - 1).abs().min(axis=1)
-    same = near < SAME_SIZE
-    for name in others:
-        same &= (measured[name] - point[name]).abs() < _SAME_PLACE
-    return bool(same.any())

@@ -1,6 +1,7 @@
 """Every figure that a study asks for."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 
 from analysis.figures import (
     appendix_g,
@@ -15,7 +16,7 @@ from analysis.figures import (
     scaling,
 )
 from analysis.figures.drawn import Drawn, NotDrawn
-from analysis.figures.save import save
+from analysis.figures.save import save_each
 from analysis.study import StudyResults, open_study
 from orchestrator.errors import SweepError
 from orchestrator.store.layout import StudyFolder
@@ -47,17 +48,19 @@ def draw_all(folder: StudyFolder) -> tuple[Drawn | NotDrawn, ...]:
     Raises:
         RecordError: if the plan or the results table is missing or damaged.
     """
-    study = open_study(folder)
-    drawn = draw_study(study)
-    for item in drawn:
-        if isinstance(item, Drawn):
-            save(item, folder.figures)
-    return drawn
+    drawn = _draw_each(open_study(folder))
+    return save_each(drawn, folder.figures, processes=os.cpu_count() or 1)
 
 
 def draw_study(study: StudyResults) -> tuple[Drawn | NotDrawn, ...]:
     """Draw every figure that the study's arms feed, and save none."""
-    return tuple(_draw(study, name) for name in sorted(study.feeds) if not is_table(name))
+    return tuple(_draw_each(study))
+
+
+def _draw_each(study: StudyResults) -> Iterator[Drawn | NotDrawn]:
+    for name in sorted(study.feeds):
+        if not is_table(name):
+            yield _draw(study, name)
 
 
 def is_table(name: str) -> bool:

@@ -64,11 +64,14 @@ def draw(study: StudyResults) -> Drawn:
 def frame(study: StudyResults) -> pd.DataFrame:
     """Return the plotted numbers: one row per model, benchmark and control.
 
-    The headline metric of a benchmark is the one with a random baseline. Models of one seed are
-    averaged first, so that the interval is over seeds; with one seed it is the mean standard error.
+    A benchmark's own metric is the first that has a random baseline, as in the tables; its parts
+    and other scores of the same answers have one too. Models of one seed are averaged first, so
+    that the interval is over seeds; with one seed it is the mean standard error.
     """
     rows = study.table.rows(study.arms_of(NAME)).drop_duplicates(["run_id", "benchmark", "metric"])
     rows = rows[rows["suite"].isin(list(SUITES)) & rows["value"].notna() & rows["baseline"].notna()]
+    own = rows[["benchmark", "metric"]].drop_duplicates("benchmark")
+    rows = rows.merge(own, on=["benchmark", "metric"])
     parts: list[dict[str, object]] = []
     keys = ["params", "model", "benchmark", "metric", "suite"]
     for key, group in rows.groupby(keys):
@@ -105,5 +108,6 @@ def _panel(axes: Axes, data: pd.DataFrame) -> None:
         label = "chance" if place == 0 else "_"  # a leading underscore keeps it from the legend
         axes.hlines(chance[name], place - 0.36, place + 0.36, color="black", lw=1.2, label=label)
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right", fontsize=8)
-    axes.set_ylim(bottom=0)
+    lowest = float(data["low"].min())  # an interval may reach below 0; NaN where there is none
+    axes.set_ylim(bottom=1.05 * lowest if lowest < 0 else 0.0)
     axes.set_ylabel("score, in [0, 1]", fontsize=8)

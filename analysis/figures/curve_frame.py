@@ -14,6 +14,12 @@ from analysis.study import where
 
 _SHARED = ("panel", "suite", "benchmark", "metric", "facet", "params", "line")
 
+_READ = (
+    "run_id", "suite", "benchmark", "metric", "value", "stderr", "code", "model", "params",
+    "params_total", "learning_rate_rule", "cooldown_point", "image_ratio", "epochs",
+)  # fmt: skip
+"""Columns of results that points and the published values beside them are made of."""
+
 Point = dict[str, Any]
 """A row of results by column."""
 
@@ -57,11 +63,15 @@ def curve_frame(
     planned, seen = _with_rows(planned, channels), _with_rows(seen, channels)
     facets = list(dict.fromkeys(planned.sort_values("facet_place", kind="stable")["facet"]))
     shown = panels_of(rows)
+    # A frame is copied whole by each choice of rows: carry on what is read alone.
+    read = [name for name in _READ if name in rows]
+    read = list(dict.fromkeys([*read, *channels.axes, curve.axis]))
+    trunk, seen = rows.loc[is_trunk, read], seen[[*read, "facet"]]
     parts: list[dict[str, object]] = []
     for panel in shown:
         for facet in facets:
             here = where(seen, "facet", facet)
-            trunks = rows[is_trunk & rows["model"].isin(here["model"])]
+            trunks = trunk[trunk["model"].isin(here["model"])]
             points = rows_of_panel(here, panel, curve, channels.axes, facet)
             parts += points
             asked = [f";{panel.suite};" in suites for suites in planned["suites"]]

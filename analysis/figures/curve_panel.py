@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.transforms import ScaledTranslation, Transform
 
 from analysis.axis_words import axis_words
 from analysis.figures.curve import BLIND, TRUNK_LINE, Curve
@@ -16,6 +18,8 @@ from analysis.study import where
 _TRUNK_DASH: Dash = "-."
 _BLIND_MARKER = "."
 _FAINT = 0.55
+_SIDE_POINTS, _WIDEST_POINTS = 3.0, 14.0
+"""Between lines of one place, so that intervals do not cover each other; and of all of them."""
 _MARGIN = 0.05
 """Of the x axis, on both sides, as a share of what is measured."""
 
@@ -79,14 +83,25 @@ def draw_panel(axes: Axes, data: pd.DataFrame, key: Key, curve: Curve) -> None:
     if data.empty or not data["kind"].isin(["mean"]).any():
         text_panel(axes, "nothing measured yet")
         return
-    ours = data[data["kind"] != "published"]
-    for (_, line, suite), group in ours.groupby(["model", "line", "suite"], sort=False):
+    names = ["kind", "model", "params", "line", "suite", "value", "low", "high"]
+    names += [curve.axis, key.channels.colour, *key.channels.dash]
+    ours = data.loc[data["kind"] != "published", list(dict.fromkeys(names))]
+    sides = _sides(axes, ours)
+    for (model, line, suite), group in ours.groupby(["model", "line", "suite"], sort=False):
         first = group.iloc[0]
         colour, marker = key.colour(first[key.channels.colour])
         is_trunk, is_blind = line == TRUNK_LINE, str(suite).endswith(BLIND)
         dash = _TRUNK_DASH if is_trunk else key.dash(words_of(first, key.channels.dash))
         marker = "x" if is_trunk else _BLIND_MARKER if is_blind else marker
-        _line(axes, group, curve.axis, (colour, marker, dash), _FAINT if is_blind else 1.0)
+        alpha = _FAINT if is_blind else 1.0
+        _line(
+            axes,
+            group,
+            curve.axis,
+            (colour, marker, dash),
+            alpha,
+            sides[str(model), str(line), str(suite)],
+        )
     published = where(data, "kind", "published")
     axes.plot(published[curve.axis], published["value"], "D", ms=6, mfc="none", mec=GREY, zorder=4)
     axes.axhline(0, color=GREY, linewidth=0.8)
@@ -134,17 +149,40 @@ def _scale(axes: Axes, curve: Curve, reach: tuple[float, float]) -> None:
         axes.set_xlim(*ends)
 
 
+def _sides(axes: Axes, data: pd.DataFrame) -> dict[tuple[str, str, str], Transform]:
+    """Return where each line is drawn, a little to the side: by model, line and suite."""
+    ordered = data.sort_values("params", kind="stable")[["model", "line", "suite"]]
+    unique = ordered.drop_duplicates().itertuples(index=False, name=None)
+    lines = [(str(model), str(line), str(suite)) for model, line, suite in unique]
+    step = min(_SIDE_POINTS, _WIDEST_POINTS / len(lines))
+    middle = (len(lines) - 1) / 2
+    figure = axes.get_figure(root=True)
+    assert figure is not None, "panels belong to a figure"
+    inches = figure.dpi_scale_trans
+    return {
+        line: axes.transData + ScaledTranslation(step * (place - middle) / 72, 0, inches)
+        for place, line in enumerate(lines)
+    }
+
+
 def _line(
-    axes: Axes, group: pd.DataFrame, x: str, look: tuple[str, str, Dash], alpha: float
+    axes: Axes,
+    group: pd.DataFrame,
+    x: str,
+    look: tuple[str, str, Dash],
+    alpha: float,
+    place: Transform,
 ) -> None:
     colour, marker, style = look
-    means = group[group["kind"].isin(["mean", "missing"])].sort_values(x)
-    singles = group[group["kind"] == "run"]
-    axes.plot(singles[x], singles["value"], marker, ms=3, color=colour, alpha=0.3, mew=0)
-    axes.errorbar(
-        means[x],
-        means["value"],
-        yerr=error_lengths(means["value"].tolist(), means["low"].tolist(), means["high"].tolist()),
+    is_single = (group["kind"] == "run").to_numpy(dtype=np.bool_)
+    numbers = group[[x, "value", "low", "high"]].to_numpy(dtype=np.float64)
+    singles, means = numbers[is_single], numbers[~is_single]
+    means = means[means[:, 0].argsort(kind="stable")]
+    faint = axes.plot(singles[:, 0], singles[:, 1], marker, ms=3, color=colour, alpha=0.3, mew=0)
+    bars = axes.errorbar(
+        means[:, 0],
+        means[:, 1],
+        yerr=error_lengths(*means[:, 1:].T.tolist()),
         color=colour,
         marker=marker,
         markersize=5,
@@ -154,3 +192,6 @@ def _line(
         elinewidth=0.9,
         alpha=alpha,
     )
+    # Moved once the axes have taken their limits, which they take from places in data alone.
+    for artist in (*faint, *bars.get_children()):
+        artist.set_transform(place)

@@ -74,8 +74,8 @@ def _caption(data: pd.DataFrame, arms: Sequence[str]) -> str:
     )
     return (
         f"Arms: {', '.join(arms)}. Stable score: mean over the suite's benchmarks of the score "
-        "above chance. Lines join means, and break where a planned point is missing; faint points "
-        f"are single models.{_blind_words(data)} "
+        "above chance. Lines join means, and break where a planned point is missing; they stand "
+        f"side by side at each place; faint points are single models.{_blind_words(data)} "
         f"{interval_words(methods)}{published}"
     )
 

@@ -161,5 +161,6 @@ def _caption(seen: pd.DataFrame, data: pd.DataFrame, arms: tuple[str, ...]) -> s
     methods = data.loc[data["kind"] != "run", "interval"].tolist()
     return (
         f"Arms: {', '.join(arms)}. Models after {epochs} of fine-tuning; dotted lines with bands: "
-        f"the same model's text-only trunk at the end of its budget. {interval_words(methods)}"
+        "the same model's text-only trunk at the end of its budget. Lines stand side by side at "
+        f"each place. {interval_words(methods)}"
     )

@@ -9,7 +9,6 @@ from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 from analysis.figures.drawn import Drawn
 from analysis.figures.style import GREY, finish, legend, look, panels, text_panel
 from analysis.fits.losses import on_frontier, trunk_losses
-from analysis.fits.study import LOSS_OF_FLOPS, LOSS_OF_PARAMS_AND_TOKENS
 from analysis.study import StudyResults
 from orchestrator.errors import RecordError
 from orchestrator.store.files import read_json
@@ -25,6 +24,9 @@ def draw(study: StudyResults) -> Drawn:
     Raises:
         RecordError: if no trunk loss has been measured.
     """
+    # Imported where it is needed: the fitting engine takes longer to load than to draw this.
+    from analysis.fits.study import LOSS_OF_FLOPS, LOSS_OF_PARAMS_AND_TOKENS
+
     losses = trunk_losses(study)
     arms = study.arms_of(NAME)
     if losses.empty:

@@ -18,6 +18,9 @@ LOOSE_TOLERANCE = 1e-9
 """What counts as solved where rounding allows no further descent."""
 FLOOR = 1e-24
 """Value below which all residuals are zero to rounding."""
+AT_BOUND = 1e-8
+"""A step that ends nearer to a least value goes all the way: creeping on, the parameter would count
+as free, and cut every joint step short."""
 _DAMPING_START, _DAMPING_MOST = 1e-3, 1e12
 
 Expand = Callable[[Array, NDArray[np.int64]], Expansion]
@@ -68,6 +71,7 @@ def minimise(
         step, decrement = _newton_step(theta[active], local, lower, upper, damping[active])
         solved = decrement <= TOLERANCE * local.value + FLOOR
         trial = np.clip(theta[active] + step, lower, upper)
+        trial = np.where(trial - lower < AT_BOUND, lower, trial)
         there = expand(trial, active)
         better = (there.value < local.value) & ~solved
         theta[active[better]] = trial[better]

@@ -49,7 +49,7 @@ class Problem:
         n, terms, exponents = features.shape
         outer = self.features[:, :, :, None] * self.features[:, :, None, :]  # (n, P, Q, Q)
         self.outer = outer.reshape(n * terms, exponents * exponents)
-        self.signs = np.asarray(law.signs, dtype=np.float64)  # (P,)
+        self.signs = law.weights(points.inputs)  # (n, P)
 
     @property
     def terms(self) -> int:

@@ -1,6 +1,7 @@
 """Functional forms of scaling laws."""
 
 from analysis.laws.chinchilla import CHINCHILLA, best_allocation
+from analysis.laws.joint import joint_law
 from analysis.laws.law import Law
 from analysis.laws.mixture import mixture_law
 from analysis.laws.overtraining import OVERTRAINING
@@ -13,6 +14,7 @@ __all__ = [
     "OVERTRAINING",
     "Law",
     "best_allocation",
+    "joint_law",
     "mixture_law",
     "power_law",
     "saturation",

@@ -2,10 +2,11 @@
 
 Every law here has the form
 
-    y = sum_k  sign_k * c_k * exp(-sum_j e_j * z_kj(x)),    c_k >= 0,
+    y = sum_k  sign_k * c_k * f_k(x) * exp(-sum_j e_j * z_kj(x)),    c_k >= 0,
 
 linear in the coefficients c once the exponents e are known. A power law has z = log x, an
-offset has z = 0. The engine needs no more than the features z to fit any of them. Pure.
+offset has z = 0; most have f = 1. The engine needs no more than the features z and the factors f
+to fit any of them. Pure.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,6 +38,8 @@ class Law:
     """Names of e."""
     features: Callable[[Array], Array]
     """Inputs (n, inputs) -> z (n, P, Q)."""
+    factors: Callable[[Array], Array] | None = None
+    """Inputs (n, inputs) -> f (n, P), at least 0 and without parameters; None where all are 1."""
     search: tuple[float, float] = (0.01, 3.0)
     """Range of exponents in which starts are screened."""
     bounds: tuple[float, float] = (-2.0, 10.0)
@@ -51,6 +54,11 @@ class Law:
         """Names of all parameters: coefficients, then exponents."""
         return (*self.coefficients, *self.exponents)
 
+    def weights(self, inputs: Array) -> Array:
+        """Return what each term counts at inputs (n, inputs) for a coefficient of 1: (n, P)."""
+        signs = np.tile(np.asarray(self.signs, dtype=np.float64), (len(inputs), 1))
+        return signs if self.factors is None else signs * self.factors(inputs)
+
     def predict(self, parameters: Array, inputs: Array) -> Array:
         """Evaluate the law.
 
@@ -64,8 +72,8 @@ class Law:
         terms = len(self.coefficients)
         coefficients, exponents = parameters[..., :terms], parameters[..., terms:]
         exponent = np.einsum("npq,...q->...np", self.features(inputs), exponents)  # (..., n, P)
-        signed = coefficients * np.asarray(self.signs, dtype=np.float64)  # (..., P)
-        return np.asarray(np.einsum("...np,...p->...n", np.exp(-exponent), signed))
+        grown = np.exp(-exponent) * self.weights(inputs)
+        return np.asarray(np.einsum("...np,...p->...n", grown, coefficients))
 
     def derived(self, parameters: Array) -> dict[str, Array]:
         """Return the further quantities of parameters (..., M), each of shape (...)."""

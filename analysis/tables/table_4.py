@@ -1,14 +1,11 @@
 """Table 4: a frozen vision encoder against a trained one, by image ratio."""
 
-from dataclasses import replace
-
 from analysis.axis_words import axis_words
 from analysis.study import StudyResults
 from analysis.tables.lineage import is_frozen
-from analysis.tables.measures import vqa_v2
-from analysis.tables.published_rows import with_published
-from analysis.tables.score_table import Layout, planned_cells, score_table
+from analysis.tables.score_table import Layout, planned_cells
 from analysis.tables.tabulated import Tabulated
+from analysis.tables.vqa_table import vqa_table
 
 NAME = "table_4"
 LAYOUT = Layout(
@@ -30,14 +27,11 @@ def tabulate(study: StudyResults) -> Tabulated:
     cells = planned_cells(study, NAME)
     frozen = [_WORDS[is_frozen(study, subject)] for subject in cells["subject"]]
     named = [", ".join(pair) for pair in zip(cells["encoder"], frozen, strict=True)]
-    measure = vqa_v2(study)
-    shown = replace(measure, words="")
-    ours = score_table(study, LAYOUT, cells.assign(encoder=named), [shown])
-    if measure.words == "VQAv2":
-        ours = with_published(
-            ours,
-            4,
-            lambda value: f"{value['model']}, encoder frozen: {value['frozen']}",
-            lambda value: axis_words("image_ratio", float(str(value["image_ratio"]))),
-        )
-    return replace(ours, title=f"{LAYOUT.title}: {measure.words}")
+    return vqa_table(
+        study,
+        LAYOUT,
+        cells.assign(encoder=named),
+        4,
+        lambda value: f"{value['model']}, encoder frozen: {value['frozen']}",
+        lambda value: axis_words("image_ratio", float(str(value["image_ratio"]))),
+    )

@@ -1,8 +1,8 @@
 """Table 5: where the captions come from."""
 
 from analysis.study import StudyResults
-from analysis.tables.published_rows import with_published
-from analysis.tables.score_table import AVERAGES, Layout, planned_cells, score_table
+from analysis.tables.score_table import Layout
+from analysis.tables.stable_scores import stable_scores
 from analysis.tables.tabulated import Tabulated
 
 NAME = "table_5"
@@ -20,10 +20,4 @@ def tabulate(study: StudyResults) -> Tabulated:
     Raises:
         RecordError: if nothing of its arms has been measured.
     """
-    ours = score_table(study, LAYOUT, planned_cells(study, NAME), AVERAGES)
-    return with_published(
-        ours,
-        5,
-        lambda value: str(value["caption_source"]),
-        lambda value: f"{value['suite']} stable score",
-    )
+    return stable_scores(study, LAYOUT, 5, "caption_source")

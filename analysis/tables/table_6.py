@@ -1,8 +1,8 @@
 """Table 6: which vision encoder."""
 
 from analysis.study import StudyResults
-from analysis.tables.published_rows import with_published
-from analysis.tables.score_table import AVERAGES, Layout, planned_cells, score_table
+from analysis.tables.score_table import Layout
+from analysis.tables.stable_scores import stable_scores
 from analysis.tables.tabulated import Tabulated
 
 NAME = "table_6"
@@ -20,10 +20,4 @@ def tabulate(study: StudyResults) -> Tabulated:
     Raises:
         RecordError: if nothing of its arms has been measured.
     """
-    ours = score_table(study, LAYOUT, planned_cells(study, NAME), AVERAGES)
-    return with_published(
-        ours,
-        6,
-        lambda value: str(value["encoder"]),
-        lambda value: f"{value['suite']} stable score",
-    )
+    return stable_scores(study, LAYOUT, 6, "encoder")

@@ -10,7 +10,6 @@ from analysis.intervals import Estimate
 from analysis.noise import noise_floor
 from analysis.study import StudyResults
 from analysis.tables.measures import vqa_v2
-from analysis.tables.published_rows import with_published
 from analysis.tables.score_table import (
     Layout,
     Lookup,
@@ -18,9 +17,9 @@ from analysis.tables.score_table import (
     axes_words,
     planned_cells,
     row_labels,
-    score_table,
 )
 from analysis.tables.tabulated import Entry, Row, Tabulated, Unit
+from analysis.tables.vqa_table import vqa_table
 
 NAME = "table_7"
 AXES = ("image_ratio", "epochs")
@@ -36,22 +35,18 @@ def tabulate(study: StudyResults) -> Tabulated:
     """
     cells = planned_cells(study, NAME)
     measure = vqa_v2(study)
-    ours = score_table(study, LAYOUT, cells, [replace(measure, words="")])
-    ours = replace(ours, rows=(*ours.rows, *_spreads(study, cells, measure)))
-    if measure.words == "VQAv2":
-        ours = with_published(
-            ours,
-            7,
-            lambda value: f"seed {value['seed']}",
-            lambda value: ", ".join(axis_words(name, value[name]) for name in AXES),
-        )
+    ours = vqa_table(
+        study,
+        LAYOUT,
+        cells,
+        7,
+        lambda value: f"seed {value['seed']}",
+        lambda value: ", ".join(axis_words(name, value[name]) for name in AXES),
+        below=_spreads(study, cells, measure),
+    )
     noise = noise_floor(study, measure.suite, measure.benchmark, measure.metric)
     words = f"{noise.words[0].upper()}{noise.words[1:]}." if noise else "No noise floor: one seed."
-    return replace(
-        ours,
-        title=f"{LAYOUT.title}: {measure.words}",
-        caption=f"{ours.caption} {words}",
-    )
+    return replace(ours, caption=f"{ours.caption} {words}")
 
 
 def _spreads(study: StudyResults, cells: pd.DataFrame, measure: Measured) -> tuple[Row, ...]:

@@ -32,13 +32,14 @@ def fit(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object per fit")] = False,
 ) -> None:
-    """Fit text losses and the effects of a study's axes, with intervals; writes fits/*.json.
+    """Fit losses, and scores over one axis and all, with intervals; writes fits/*.json.
 
     Example: sweep fit sweeps/demo.yaml
     """
     import numpy as np
 
     from analysis.fits.effects import fit_effects
+    from analysis.fits.joint import fit_joint
     from analysis.fits.study import LOSS_OF_PARAMS_AND_TOKENS, fit_study
     from analysis.report.fits import shown_fits
     from orchestrator.cli.design import addition_lines
@@ -50,8 +51,9 @@ def fit(
     folder = StudyFolder(root / load_study(study).name)
     fits = fit_study(folder, np.random.default_rng(seed))
     effects = fit_effects(folder, np.random.default_rng(seed))
+    joint = fit_joint(folder, np.random.default_rng(seed))
     if as_json:
-        for item in (*fits, *effects):
+        for item in (*fits, *effects, *joint):
             typer.echo(json.dumps(item.plain()))
     else:
         for shown in shown_fits(folder):

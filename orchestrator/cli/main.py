@@ -34,7 +34,7 @@ COMMANDS = {
     "sync": "Send what runs recorded offline to Weights & Biases, run by run, slowly enough.",
     "dashboard": "Make or update the study's W&B workspace: curves by stage, scores over axes.",
     "results": "Gather the numbers of finished runs into tables/results.parquet and .csv.",
-    "fit": "Fit text losses and the effects of a study's axes, with intervals; writes fits/*.json.",
+    "fit": "Fit losses, and scores over one axis and all, with intervals; writes fits/*.json.",
     "figures": "Draw the study's figures as PNG and PDF, each with its numbers in a CSV beside it.",
     "report": "Write one HTML page: plan, progress, costs, figures, tables, fits, what is missing.",
     "data": "Make, tokenize, count, check and index data.",

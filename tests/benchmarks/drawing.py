@@ -7,6 +7,7 @@ Every run of the study (sweeps/paper.yaml unless another is named) gets a made-u
 all its figures and tables are whole. With FOLDER, what is drawn is kept there to look at.
 """
 
+import os
 import resource
 import subprocess
 import sys
@@ -26,7 +27,7 @@ LIMIT_SECONDS = 20.0
 
 
 def one_by_one(folder: StudyFolder) -> None:
-    """Print the seconds of each figure, drawing and saving apart, and of all tables."""
+    """Print the seconds of each figure one after the other, drawing and saving apart."""
     began = time.perf_counter()
     study = open_study(folder)
     print(f"  reading: {time.perf_counter() - began:.2f} s")
@@ -56,8 +57,11 @@ def main(study: Path, root: Path) -> None:
     taken = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    waiting = os.getloadavg()[0]
     print(
-        f"sweep figures {study.name}: {taken:.1f} s, {busy:.1f} s of CPU (limit {LIMIT_SECONDS:g})"
+        f"sweep figures {study.name}: {taken:.1f} s, {taken / LIMIT_SECONDS:.2f} of the limit of "
+        f"{LIMIT_SECONDS:g} s; {busy:.1f} s of CPU, {busy / taken:.2f} cores at work "
+        f"of {os.cpu_count()} that {waiting:.1f} processes shared"
     )
     one_by_one(folder)
 

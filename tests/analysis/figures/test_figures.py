@@ -1,6 +1,8 @@
 """Figures hold the numbers of their arms, name what is missing, and are saved with their data."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ import pytest
 from analysis.figures import controls, figure_3, figure_4, figure_5, figure_8, scaling
 from analysis.figures.all import draw_study
 from analysis.figures.drawn import Drawn, NotDrawn
-from analysis.figures.save import save
+from analysis.figures.save import save, save_each
 from analysis.fits.losses import trunk_losses
 from analysis.study import StudyResults, open_study
 from orchestrator.store.layout import StudyFolder
@@ -78,12 +80,52 @@ def test_controls_compare_the_three_images_with_chance(study: StudyResults) -> N
     assert colour["baseline"].tolist() == pytest.approx([0.2, 0.2, 0.2])
 
 
+def test_controls_show_one_metric_of_each_benchmark_with_its_whole_interval(
+    study_folder: StudyFolder, tmp_path: Path
+) -> None:
+    folder = StudyFolder(tmp_path / "parts")
+    shutil.copytree(study_folder.path, folder.path)
+    path = folder.tables / "results.parquet"
+    rows = pd.read_parquet(path)
+    own = rows[(rows["metric"] == "accuracy") & (rows["benchmark"] == "colour")]
+    low = own[own["seed"] == 0].assign(value=0.02)  # two seeds of three lie far above
+    others = rows[~rows["run_id"].isin(low["run_id"]) | (rows["benchmark"] != "colour")]
+    pd.concat([others, low, own.assign(metric="accuracy_hard", value=0.9)]).to_parquet(path)
+    drawn = controls.draw(open_study(folder))
+    assert not drawn.data.duplicated(["model", "suite", "benchmark"]).any()
+    assert set(drawn.data["metric"]) == {"accuracy", "score"}
+    assert drawn.data["low"].min() < 0
+    for axes, model in zip(drawn.figure.axes, dict.fromkeys(drawn.data["model"]), strict=True):
+        assert axes.get_ylim()[0] < drawn.data.loc[drawn.data["model"] == model, "low"].min()
+
+
 def test_scaling_shows_every_trunk_loss(study: StudyResults) -> None:
     drawn = scaling.draw(study)
     runs = drawn.data[drawn.data["kind"] == "run"]
     losses = trunk_losses(study)
     assert set(runs["run_ids"]) == set(losses["run_id"])
     assert runs["on_frontier"].any()
+
+
+def test_lines_of_one_place_stand_side_by_side_and_whole_within_the_axes(
+    study: StudyResults,
+) -> None:
+    drawn = figure_5.draw(study)
+    drawn.figure.draw_without_rendering()
+    vision = drawn.figure.axes[0]
+    first: list[float] = []
+    for bars in vision.containers:
+        line = bars[0]
+        points = line.get_transform().transform(np.asarray(line.get_xydata()))  # pixels
+        first.append(float(points[0, 0]))
+        places = vision.transData.transform(np.asarray(line.get_xydata()))
+        np.testing.assert_allclose(points[:, 1], places[:, 1])  # moved sideways alone
+        assert np.abs(points[:, 0] - places[:, 0]).max() < 15
+        box = bars[2][0].get_window_extent()
+        assert vision.bbox.y0 < box.y0
+        assert box.y1 < vision.bbox.y1
+    assert len(first) == 3
+    assert np.diff(sorted(first)).min() > 2  # the width of a bar
 
 
 def test_a_missing_cell_is_named_with_its_reason(lacking: StudyFolder) -> None:
@@ -131,6 +173,34 @@ def test_a_saved_figure_has_its_numbers_beside_it(lacking: StudyFolder) -> None:
     frame = pd.read_csv(csv)
     assert {"run_ids", "code", "value", "low", "high"} <= set(frame.columns)
     np.testing.assert_allclose(frame["value"], drawn.data["value"])
+
+
+def test_figures_written_by_forks_are_those_written_one_by_one(
+    study: StudyResults, tmp_path: Path
+) -> None:
+    def drawn() -> Iterator[Drawn | NotDrawn]:
+        yield controls.draw(study)
+        yield NotDrawn(name="figure_6", reason="nothing of it has been measured")
+        yield from (module.draw(study) for module in (figure_5, figure_8))
+
+    folders = [tmp_path / "one", tmp_path / "many"]
+    for folder, processes in zip(folders, (1, 2), strict=True):
+        folder.mkdir()
+        items = save_each(drawn(), folder, processes)
+        assert [item.name for item in items] == ["controls", "figure_6", "figure_5", "figure_8"]
+    names = [sorted(path.name for path in folder.iterdir()) for folder in folders]
+    assert names[0] == names[1]
+    assert len(names[0]) == 9
+    for name in names[0]:
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
+
+
+def test_a_figure_that_no_fork_can_write_is_an_error_here(
+    study: StudyResults, tmp_path: Path
+) -> None:
+    (tmp_path / "figures").write_text("a file where the folder should be")
+    with pytest.raises(OSError, match="figures"):
+        save_each([controls.draw(study)], tmp_path / "figures", processes=2)
 
 
 def test_trunk_scores_stand_beside_those_of_models_that_see(build_study: Build) -> None:
