@@ -1,7 +1,7 @@
 """A benchmark suite's error as a function of all axes of the study at once. Pure.
 
 Sizes and text budgets enter as in Hoffmann et al.; the share of images and the point on the trunk
-at which they come in add a parabola each. docs/decisions/0007 says why this form.
+at which they come in add a parabola each. docs/decisions/0008 says why this form.
 """
 
 from collections.abc import Mapping
