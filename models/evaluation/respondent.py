@@ -104,9 +104,7 @@ class Respondent:
         Returns:
             Logits, fp32, (N, V).
         """
-        return self.model.answers(
-            batch.ids, batch.features, chosen, cache, batch.layout
-        ).float()
+        return self.model.answers(batch.ids, batch.features, chosen, cache, batch.layout).float()
 
     def _features(self, images: npt.NDArray[np.int64], device: str) -> Tensor | None:
         if not len(images):

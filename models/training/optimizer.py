@@ -54,8 +54,9 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> dict[str
     """Give each parameter its learning rate; return them as they are logged."""
     rates = {"learning_rate": rate}
     for group in optimizer.param_groups:
-        group["lr"] = rate * group[SCALE]
-        if group[SCALE] != 1:
+        scale = group.get(SCALE, 1.0)
+        group["lr"] = rate * scale
+        if scale != 1:
             rates["tower_learning_rate"] = group["lr"]
     return rates
 

@@ -126,7 +126,9 @@ def is_anchor(training: Training, position: int) -> bool:
     """Return whether a run that may be set back keeps a checkpoint at a position."""
     if training.guard.bad_step is not BadStep.REWIND:
         return False
-    return position == training.start or position // training.batch % _stride(training) == 0
+    return (
+        position == training.start or position // training.batch % training.guard.rewind_steps == 0
+    )
 
 
 def rewind(training: Training, context: StageContext, ranks: Ranks, standing: Standing) -> int:
@@ -142,7 +144,7 @@ def rewind(training: Training, context: StageContext, ranks: Ranks, standing: St
     """
     standing.writer.wait()
     checkpoints = context.folder.checkpoints
-    latest = standing.position - _stride(training) * training.batch
+    latest = standing.position - training.guard.rewind_steps * training.batch
     earlier = [p for p in checkpoint.positions(checkpoints) if is_anchor(training, p)]
     target = max((p for p in earlier if p <= latest), default=training.start)
     folder = checkpoints / str(target)
@@ -164,10 +166,6 @@ def rewind(training: Training, context: StageContext, ranks: Ranks, standing: St
     _load(training, saved, where=str(folder))
     standing.judge = Judge(training.guard, saved.recent)
     return target
-
-
-def _stride(training: Training) -> int:
-    return training.guard.rewind_steps
 
 
 def _anchors(training: Training, context: StageContext, latest: int) -> list[int]:

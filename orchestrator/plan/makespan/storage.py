@@ -13,6 +13,9 @@ from orchestrator.spec.launch import Keep
 CHECKPOINTS_WHILE_RUNNING = 3
 """Of a run that trains: the two that training keeps, and the next one while it is written."""
 
+CHECKPOINTS_TO_REWIND_TO = 2
+"""More of one that goes back from bad steps: the newest of these may be too near."""
+
 CHECKPOINT_PARTS = 3
 """Equal parts of a checkpoint with optimizer state: fp32 weights and AdamW's two moments."""
 
@@ -34,9 +37,10 @@ class Storage:
 def storage(work: Sequence[Work], schedule: Schedule | None, keep: Keep) -> Storage:
     """Return the disk that a study's checkpoints take.
 
-    A run holds `CHECKPOINTS_WHILE_RUNNING` from its first job to its last. Then one is left: with
-    optimizer state for a trunk segment, which others may go on from, weights alone for another
-    run. What the policy does not keep goes as soon as the last run that reads it is done.
+    A run holds `CHECKPOINTS_WHILE_RUNNING`, and those to rewind to, from its first job to its last.
+    Then one is left: with optimizer state for a trunk segment, which others may go on from, weights
+    alone for another run. What the policy does not keep goes as soon as the last run that reads it
+    is done.
 
     Args:
         work: parents before children.
@@ -64,7 +68,8 @@ def _changes(
         if not run.checkpoint_bytes:
             continue
         start, end = spans[run.run_id]
-        running = CHECKPOINTS_WHILE_RUNNING * run.checkpoint_bytes
+        count = CHECKPOINTS_WHILE_RUNNING + CHECKPOINTS_TO_REWIND_TO * run.rewinds
+        running = count * run.checkpoint_bytes
         left = run.checkpoint_bytes if run.is_milestone else _weights(run)
         yield start, running
         yield end, left - running

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from orchestrator.errors import ConfigError
 from orchestrator.plan.plan import Plan
 from orchestrator.spec.checks import check_at_least
-from orchestrator.spec.run import Stage
+from orchestrator.spec.guard import BadStep
+from orchestrator.spec.run import (
+    Finetune,
+    ImageTextPretrain,
+    RunConfig,
+    Stage,
+    TextPretrain,
+    TowerPretrain,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +41,8 @@ class Work:
     """Whether it is a segment of a trunk, whose final checkpoint later studies may branch from."""
     is_model: bool = False
     """Whether its weights are a result: it fills a place in an arm."""
+    rewinds: bool = False
+    """Whether it keeps checkpoints to go back to from a bad step."""
 
     def __post_init__(self) -> None:
         check_at_least("devices", self.devices, 1)
@@ -57,9 +67,18 @@ def work_of(plan: Plan) -> tuple[Work, ...]:
             checkpoint_bytes=run.cost.checkpoint_bytes,
             is_milestone=run.stage is Stage.TEXT_PRETRAIN,
             is_model=bool(run.cells),
+            rewinds=_rewinds(run.config),
         )
         for run in plan.runs
     )
+
+
+def _rewinds(config: RunConfig) -> bool:
+    match config:
+        case TextPretrain() | ImageTextPretrain() | Finetune() | TowerPretrain():
+            return config.optimizer.guard.bad_step is BadStep.REWIND
+        case _:
+            return False
 
 
 def children_of(work: Sequence[Work]) -> list[list[int]]:

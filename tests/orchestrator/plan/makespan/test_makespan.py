@@ -269,6 +269,15 @@ def test_the_work_of_a_plan_has_its_costs_and_its_trunks(
     assert schedule.makespan_hours >= lower_bound_hours(work, this_machine(2))
 
 
+def test_the_work_of_a_plan_says_which_runs_may_go_back(
+    tree: dict[str, Any], plan_tree: Callable[[dict[str, Any]], Plan]
+) -> None:
+    tree["stages"]["finetune"]["optimizer"] = {"guard": {"bad_step": "rewind"}}
+    plan = plan_tree(tree)
+    stages = {run.stage for run, work in zip(plan.runs, work_of(plan), strict=True) if work.rewinds}
+    assert stages == {Stage.FINETUNE}
+
+
 @st.composite
 def graphs(draw: st.DrawFn, widest: int = 1, shortest: float = 0.0) -> list[Work]:
     """Up to 25 runs in which each may need some of those before it."""

@@ -1,16 +1,22 @@
 """Disk taken by checkpoints, counted by hand and against a day-by-day inventory."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.training.standing import CHECKPOINTS_KEPT
+from models.training.standing import ANCHORS_KEPT, CHECKPOINTS_KEPT
 from orchestrator.plan.makespan.capacity import Capacity, Pool, this_machine
 from orchestrator.plan.makespan.makespan import simulate
 from orchestrator.plan.makespan.simulation import Order, Rules
-from orchestrator.plan.makespan.storage import CHECKPOINTS_WHILE_RUNNING, Storage, storage
+from orchestrator.plan.makespan.storage import (
+    CHECKPOINTS_TO_REWIND_TO,
+    CHECKPOINTS_WHILE_RUNNING,
+    Storage,
+    storage,
+)
 from orchestrator.plan.makespan.work import Work
 from orchestrator.spec.launch import Keep
 
@@ -101,6 +107,12 @@ def test_runs_without_checkpoints_take_none() -> None:
 
 def test_a_running_run_is_counted_with_what_training_keeps_and_writes() -> None:
     assert CHECKPOINTS_WHILE_RUNNING == CHECKPOINTS_KEPT + 1
+    assert CHECKPOINTS_TO_REWIND_TO == ANCHORS_KEPT
+
+
+def test_a_run_that_may_go_back_keeps_checkpoints_for_it() -> None:
+    rewinding = [replace(task("a", size=30), rewinds=True), task("b")]
+    assert storage(rewinding, None, Keep.NEEDED).peak_bytes == (RUNNING + 2) * 30
 
 
 @st.composite
