@@ -204,3 +204,33 @@ def test_a_model_that_sees_no_images_has_one_kind(model: VisionLanguageModel) ->
         z_loss=0.0,
     )
     assert [part.kinds for part in text(0)] == [{}]
+
+
+@pytest.mark.filterwarnings("default")  # compiling warns, each version of its own
+def test_a_compiled_loss_is_the_same_loss(
+    model: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+    fused_terms = loss.fused_terms
+
+    def noted(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        taken.append(len(targets))
+        return fused_terms(scores, targets)
+
+    monkeypatch.setattr(loss, "fused_terms", noted)
+    found: list[tuple[Tensor, list[Tensor | None]]] = []
+    for compiled in (False, True):
+        model.zero_grad()
+        parts = NextToken(
+            model=model,
+            batches=lambda _: BATCH,
+            features=features,
+            execution=Execution(compile=compiled),
+            z_loss=1e-2,
+        )
+        (only,) = parts(0)
+        only.objective.backward()
+        gradients = [None if p.grad is None else p.grad.clone() for p in model.parameters()]
+        found.append((only.objective.detach(), gradients))
+    assert taken == [BATCH.supervised]
+    torch.testing.assert_close(found[1], found[0], rtol=1e-5, atol=1e-6)  # fp32, another order
