@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import create_block_mask
 
 from models.architecture.attention import (
     GROWTH,
@@ -302,6 +303,22 @@ def test_blocks_show_what_a_mask_shows(length: int) -> None:
     mask = visibility(documents, length=length, start=0, device=documents.device)
     blocks = block_visibility(documents)
     torch.testing.assert_close(attend(q, k, v, blocks), attend(q, k, v, mask))
+
+
+@pytest.mark.parametrize("length", [100, 128, 300, 512])
+def test_blocks_are_those_that_pytorch_finds(length: int) -> None:
+    rows = [torch.arange(length) // 50, torch.arange(length) // 170, torch.zeros(length)]
+    documents = torch.stack(rows).int()
+
+    def sees(b: Tensor, _: Tensor, q: Tensor, k: Tensor) -> Tensor:
+        return (q >= k) & torch.eq(documents[b, q], documents[b, k])
+
+    found = block_visibility(documents).blocks
+    assert found is not None
+    expected = create_block_mask(sees, len(rows), None, length, length, device="cpu")
+    for name in ("kv_num_blocks", "full_kv_num_blocks", "q_num_blocks", "full_q_num_blocks"):
+        assert torch.equal(getattr(found, name), getattr(expected, name)), name
+    assert torch.equal(found.to_dense(), expected.to_dense())
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from models.architecture.build import build_model
 from models.architecture.vlm import VisionLanguageModel
 from models.data.batch import IGNORE, Batch
 from models.data.tokenizer import IMAGE, PADDING
+from models.training import loss
 from models.training.inputs import prepare, split
 from models.training.loss import NextToken
 from orchestrator.errors import DataError
