@@ -183,7 +183,7 @@ def _condition(problem: Problem, theta: Array) -> tuple[float, tuple[tuple[str, 
     """
     free = (theta > problem.lower) & (theta < problem.upper)
     names = [name for name, is_free in zip(problem.law.parameters, free, strict=True) if is_free]
-    jacobian = problem.jacobian(theta[None])[0][:, free]  # (n, free)
+    jacobian = problem.jacobian(theta[None])[0][free].T  # (n, free)
     length = np.linalg.norm(jacobian, axis=0)
     if not (length > 0).all():
         return float("inf"), tuple(
