@@ -54,7 +54,7 @@ class Terms:
         """Put the sum's derivatives by the exponents into `out`, (B, Q, n).
 
         Args:
-            basis: terms for coefficients of 1, times anything that depends on the points, (B, P, n).
+            basis: terms for coefficients of 1, times what depends on the points alone, (B, P, n).
             coefficients: (B, P).
             out: overwritten.
         """
@@ -69,7 +69,7 @@ class Terms:
 
         Args:
             weights: (B, n).
-            basis: terms for coefficients of 1, times anything that depends on the points, (B, P, n).
+            basis: terms for coefficients of 1, times what depends on the points alone, (B, P, n).
             coefficients: (B, P).
         """
         size = self.count + self.exponents

@@ -8,13 +8,15 @@ import pandas as pd
 import pytest
 from scipy import optimize
 
-from analysis.fits.bootstrap import Bootstrap, Resample, bootstrap, resample_weights
+from analysis.fits.bootstrap import Bootstrap, Resample, bootstrap, refit, resample_weights
+from analysis.fits.descent import descend
 from analysis.fits.engine import find_optimum, fit
-from analysis.fits.estimator import HUBER, LEAST_SQUARES
+from analysis.fits.estimator import HUBER, LEAST_ABSOLUTE, LEAST_SQUARES, Estimator
 from analysis.fits.interval import Ends, ends_of
 from analysis.fits.points import Points, clean_points
 from analysis.fits.problem import Problem
 from analysis.fits.profile import profile_interval
+from analysis.fits.screen import screened_starts
 from analysis.laws.chinchilla import (
     CHINCHILLA,
     loss,
@@ -85,6 +87,25 @@ def test_every_replicate_ends_at_its_own_optimum(chinchilla_points: Points) -> N
             )
             best = min(best, float(found.fun))
         assert own <= best * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("estimator", [HUBER, LEAST_SQUARES, LEAST_ABSOLUTE])
+def test_no_start_leads_a_replicate_to_a_lower_objective(
+    chinchilla_points: Points, estimator: Estimator
+) -> None:
+    problem = Problem(CHINCHILLA, chinchilla_points, estimator)
+    count = 20 if estimator is LEAST_ABSOLUTE else 100
+    weights = resample_weights(chinchilla_points, count, np.random.default_rng(3))
+    made = refit(problem, find_optimum(problem, chinchilla_points).theta, weights)
+    assert len(made) == count
+    own = estimator.objective(problem.residuals(made), weights)
+    rng = np.random.default_rng(4)
+    nearby = [made * (1 + scale * rng.standard_normal(made.shape)) for scale in (0.01, 0.3)]
+    screened = [np.repeat(one[None], count, axis=0) for one in screened_starts(problem, 8)]
+    for starts in (*screened, *nearby):
+        found = descend(problem, starts, weights)
+        other = estimator.objective(problem.residuals(found.theta), weights)
+        assert (own <= other * (1 + 1e-9)).all()
 
 
 @pytest.mark.parametrize("ends", list(Ends))
