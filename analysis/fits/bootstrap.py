@@ -97,6 +97,7 @@ def bootstrap(
             replicates=len(chosen),
             failed=how.replicates - len(chosen),
             ends=how.ends,
+            clustered_by=points.clustered_by,
         ),
         jackknife=problem.natural(left_out),
     )
@@ -185,4 +186,5 @@ def _words(points: Points, how: Bootstrap) -> str:
     if points.clusters is None:
         return f"{how.ends.value}{kind} bootstrap of {len(points)} points"
     clusters = len(set(points.clusters))
-    return f"{how.ends.value}{kind} bootstrap of {clusters} clusters of {len(points)} points"
+    by = "" if points.clustered_by is None else f" by {points.clustered_by}"
+    return f"{how.ends.value}{kind} bootstrap of {clusters} clusters{by} of {len(points)} points"

@@ -98,6 +98,8 @@ class IntervalMethod:
     """Resamples that could not be fitted and are left out."""
     ends: Ends = Ends.PERCENTILE
     """How intervals are read from the replicates."""
+    clustered_by: str | None = None
+    """What the points that were resampled together have in common; None for single points."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

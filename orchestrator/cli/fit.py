@@ -24,6 +24,14 @@ def fit(
         "results"
     ),
     seed: Annotated[int, typer.Option(help="seeds the bootstrap")] = 0,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="losses of an equal value share their noise and are resampled together: params, "
+            "seed, ...; absent, those of one trunk, if there are 8 trunks",
+        ),
+    ] = None,
     design: Annotated[
         str | None,
         typer.Option(
@@ -48,7 +56,7 @@ def fit(
             "--design speaks to people", "sweep fit --json", "leave one of the two out"
         )
     folder = StudyFolder(root / load_study(study).name)
-    fits = fit_study(folder, np.random.default_rng(seed))
+    fits = fit_study(folder, np.random.default_rng(seed), cluster=cluster)
     effects = fit_effects(folder, np.random.default_rng(seed))
     if as_json:
         for item in (*fits, *effects):
