@@ -10,8 +10,10 @@ from analysis.fits.estimator import Residual
 from analysis.fits.interval import Ends
 from analysis.fits.points import Points
 from analysis.fits.problem import Problem
+from analysis.fits.questions import share_of_scatter
 from analysis.fits.record import IntervalMethod
 from analysis.laws.law import Array
+from orchestrator.errors import ConfigError
 from orchestrator.spec.checks import check_at_least, check_share
 
 
@@ -66,6 +68,7 @@ def bootstrap(
     optima: Array,
     how: Bootstrap,
     rng: np.random.Generator,
+    shifts: Array | None = None,
 ) -> Replicates:
     """Refit the law to resampled points (or clusters), from every optimum of the full data.
 
@@ -78,11 +81,22 @@ def bootstrap(
         optima: different local optima in the problem's units, best first, (optima, M).
         how: replicates and level.
         rng: where the resamples come from.
+        shifts: what each replicate adds to the observations, in their unit, (R, n), such as the
+            noise of the questions behind them; None for nothing.
+
+    Raises:
+        ConfigError: if there are shifts, and not residuals are drawn.
     """
+    if shifts is not None and how.resample is not Resample.RESIDUALS:
+        raise ConfigError(
+            f"observations cannot be shifted where {how.resample.value} are drawn",
+            "resample",
+            f"draw {Resample.RESIDUALS.value}: whole points bring their noise along",
+        )
     observed: Array | None = None
     if how.resample is Resample.RESIDUALS:
         weights = np.ones((how.replicates, len(points)))
-        observed = resample_observed(problem, points, optima[0], how.replicates, rng)
+        observed = resample_observed(problem, points, optima[0], how.replicates, rng, shifts)
     else:
         weights = resample_weights(points, how.replicates, rng)  # (R, n)
     chosen = refit(problem, optima, weights, observed)
@@ -98,6 +112,9 @@ def bootstrap(
             failed=how.replicates - len(chosen),
             ends=how.ends,
             clustered_by=points.clustered_by,
+            question_share=None
+            if shifts is None
+            else shift_share(problem, points, optima[0], shifts),
         ),
         jackknife=problem.natural(left_out),
     )
@@ -151,7 +168,12 @@ def leave_out_weights(points: Points) -> Array:
 
 
 def resample_observed(
-    problem: Problem, points: Points, theta: Array, replicates: int, rng: np.random.Generator
+    problem: Problem,
+    points: Points,
+    theta: Array,
+    replicates: int,
+    rng: np.random.Generator,
+    shifts: Array | None = None,
 ) -> Array:
     """Put resampled residuals on the fitted curve.
 
@@ -163,6 +185,8 @@ def resample_observed(
         theta: its optimum in the problem's units, (M,).
         replicates: R, how many.
         rng: where the draws come from.
+        shifts: added to the observations, in their unit, (R, n); residuals are then drawn without
+            the part that the shifts make of them.
 
     Returns:
         Observations in the problem's units, (R, n).
@@ -171,6 +195,8 @@ def resample_observed(
     predicted = problem.predicted(theta[None])[0]  # (n,)
     is_log = problem.estimator.residual is Residual.LOG
     noise = np.log(problem.observed / predicted) if is_log else problem.observed - predicted
+    if shifts is not None:
+        noise = noise * np.sqrt(1 - shift_share(problem, points, theta, shifts))
     noise = noise * np.sqrt(n / max(1, n - len(theta)))
     if points.clusters is None:
         drawn = rng.choice(noise - noise.mean(), size=(replicates, n))
@@ -178,7 +204,24 @@ def resample_observed(
         _, member = np.unique(np.asarray(points.clusters), return_inverse=True)
         signs = rng.choice([-1.0, 1.0], size=(replicates, int(member.max()) + 1))
         drawn = noise * signs[:, member]
+    if shifts is not None:
+        drawn = drawn + _in_residuals(problem, points, shifts)
     return predicted * np.exp(drawn) if is_log else predicted + drawn
+
+
+def shift_share(problem: Problem, points: Points, theta: Array, shifts: Array) -> float:
+    """Return the share of a fit's squared residuals that shifts alone would make, at most 1."""
+    residuals = problem.residuals(theta[None])[0]
+    if problem.estimator.residual is Residual.RAW:
+        residuals = residuals / problem.unit
+    moved = _in_residuals(problem, points, shifts)
+    return share_of_scatter(moved, problem.jacobian(theta[None])[0].T, residuals)
+
+
+def _in_residuals(problem: Problem, points: Points, shifts: Array) -> Array:
+    """Return small changes of the observations as changes of the problem's residuals, (R, n)."""
+    is_log = problem.estimator.residual is Residual.LOG
+    return shifts / (points.observed if is_log else problem.unit)
 
 
 def _words(points: Points, how: Bootstrap) -> str:

@@ -47,6 +47,7 @@ def fit(
     *,
     estimator: Estimator = HUBER,
     intervals: Bootstrap | None = None,
+    shifts: Array | None = None,
 ) -> Fit:
     """Fit a law, or refuse.
 
@@ -56,6 +57,7 @@ def fit(
         rng: makes the bootstrap's resamples; not drawn from without `intervals`.
         estimator: what to minimise.
         intervals: how to make intervals; None for none.
+        shifts: what each replicate adds to the observations (see `bootstrap`); None for nothing.
 
     Raises:
         FitError: with fewer points than parameters + 1, if no start converged, or if an exponent
@@ -67,7 +69,7 @@ def fit(
     optimum = find_optimum(problem, points)
     made = None
     if intervals is not None:
-        made = bootstrap(problem, points, optimum.theta, intervals, rng)
+        made = bootstrap(problem, points, optimum.theta, intervals, rng, shifts)
         _check_replicates(law, made, intervals)
     parameters = problem.natural(optimum.theta[:1])[0]  # (M,)
     none = np.empty((0, len(parameters)))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from analysis.report.fits import ShownFit
 
 
-def fit(
+def fit(  # noqa: PLR0913  (options of a command)
     study: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="the study to fit")],
     root: Annotated[Path, typer.Option("--results", help="folder of results folders")] = Path(
         "results"
@@ -32,6 +32,14 @@ def fit(
             "seed, ...; absent, those of one trunk, if there are 8 trunks",
         ),
     ] = None,
+    questions: Annotated[
+        bool,
+        typer.Option(
+            "--questions",
+            help="draw the questions of each benchmark anew, too, so that the intervals of effects "
+            "on scores hold their noise",
+        ),
+    ] = False,
     design: Annotated[
         str | None,
         typer.Option(
@@ -46,7 +54,7 @@ def fit(
     """
     import numpy as np
 
-    from analysis.fits.effects import fit_effects
+    from analysis.fits.effects import Noise, fit_effects
     from analysis.fits.study import LOSS_OF_PARAMS_AND_TOKENS, fit_study
     from analysis.report.fits import shown_fits
     from orchestrator.cli.design import addition_lines
@@ -57,7 +65,8 @@ def fit(
         )
     folder = StudyFolder(root / load_study(study).name)
     fits = fit_study(folder, np.random.default_rng(seed), cluster=cluster)
-    effects = fit_effects(folder, np.random.default_rng(seed))
+    noise = Noise.RUNS_AND_QUESTIONS if questions else Noise.RUNS
+    effects = fit_effects(folder, np.random.default_rng(seed), noise=noise)
     if as_json:
         for item in (*fits, *effects):
             typer.echo(json.dumps(item.plain()))
