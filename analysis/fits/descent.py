@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.fits.estimator import Loss
-from analysis.fits.newton import Minima, minimise
+from analysis.fits.newton import MOST_STEPS, Minima, minimise
 from analysis.fits.problem import Expansion, Problem, joined
 from analysis.laws.law import Array
 
@@ -24,6 +24,7 @@ def descend(
     observed: Array | None = None,
     *,
     is_near: bool = False,
+    most_steps: int = MOST_STEPS,
 ) -> Minima:
     """Minimise from each start.
 
@@ -35,6 +36,7 @@ def descend(
             own in all of them.
         is_near: whether the starts lie near their optima, so that the first, wider losses can be
             left out (but for least absolute deviations, whose own loss has no curvature).
+        most_steps: of each loss, after which a descent counts as not converged.
     """
     theta = starts
     widths = problem.estimator.widths()
@@ -53,7 +55,7 @@ def descend(
                 ]
             )
 
-        minima = minimise(expand, theta.copy(), problem.lower, problem.upper)
+        minima = minimise(expand, theta.copy(), problem.lower, problem.upper, most_steps=most_steps)
         theta = minima.theta
     assert minima is not None  # an estimator has at least one width
     if problem.estimator.loss is Loss.ABSOLUTE:

@@ -18,6 +18,8 @@ LOOSE_TOLERANCE = 1e-9
 """What counts as solved where rounding allows no further descent."""
 FLOOR = 1e-24
 """Value below which all residuals are zero to rounding."""
+MOST_STEPS = 200
+"""Steps after which a descent counts as not converged."""
 _DAMPING_START, _DAMPING_LEAST, _DAMPING_MOST = 1e-3, 1e-12, 1e12
 """In units of the curvature: of the first step, the least, and the one at which a descent gives up.
 These and the factors below were found by trial, on the Chinchilla data by all estimators."""
@@ -45,7 +47,7 @@ class Minima:
 
 
 def minimise(
-    expand: Expand, theta: Array, lower: Array, upper: Array, *, most_steps: int = 200
+    expand: Expand, theta: Array, lower: Array, upper: Array, *, most_steps: int = MOST_STEPS
 ) -> Minima:
     """Descend from each start to a point where no Newton step helps.
 

@@ -33,11 +33,11 @@ STUDIES = 200
 NOISE = 0.004
 
 
-def study_points(seed: int) -> Points:
+def study_points(seed: int, noise_scale: float = NOISE) -> Points:
     """Six sizes x six budgets on a known law, with log-normal noise."""
     params, tokens = np.meshgrid(np.geomspace(1e7, 3e9, 6), np.geomspace(1e9, 1e11, 6))
     inputs = np.column_stack([params.ravel(), tokens.ravel()])
-    noise = NOISE * np.random.default_rng(seed).standard_normal(36)
+    noise = noise_scale * np.random.default_rng(seed).standard_normal(36)
     observed = loss(inputs[:, 0], inputs[:, 1], values=TRUTH) * np.exp(noise)
     return clean_points(inputs, observed, [str(i) for i in range(36)])
 
@@ -105,6 +105,18 @@ def test_no_start_leads_a_replicate_to_a_lower_objective(
     for starts in (*screened, *nearby):
         found = descend(problem, starts, weights)
         other = estimator.objective(problem.residuals(found.theta), weights)
+        assert (own <= other * (1 + 1e-9)).all()
+
+
+def test_few_noisy_points_do_not_keep_a_replicate_from_its_optimum() -> None:
+    points = study_points(1, 0.03)  # with many local optima: 30 times the width of the Huber loss
+    problem = Problem(CHINCHILLA, points, HUBER)
+    weights = resample_weights(points, 300, np.random.default_rng(7))
+    made = refit(problem, find_optimum(problem, points).theta, weights)
+    own = HUBER.objective(problem.residuals(made), weights)
+    for start in screened_starts(problem, 16):
+        found = descend(problem, np.repeat(start[None], 300, axis=0), weights)
+        other = HUBER.objective(problem.residuals(found.theta), weights)
         assert (own <= other * (1 + 1e-9)).all()
 
 
