@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.fits.estimator import Loss
-from analysis.fits.newton import Minima, minimise
-from analysis.fits.problem import Expansion, Problem
+from analysis.fits.newton import MOST_STEPS, Minima, minimise
+from analysis.fits.problem import Expansion, Problem, joined
 from analysis.laws.law import Array
 
-_BATCH_VALUES = 4_000_000
-"""Values of the largest array in one batch; 32 MB, so that a batch stays near the cache."""
+_CHUNK_POINTS = 32_000
+"""Points of all problems expanded at a time: their derivatives then stay in a core's cache."""
 
 
 def descend(
@@ -24,6 +24,7 @@ def descend(
     observed: Array | None = None,
     *,
     is_near: bool = False,
+    most_steps: int = MOST_STEPS,
 ) -> Minima:
     """Minimise from each start.
 
@@ -35,36 +36,8 @@ def descend(
             own in all of them.
         is_near: whether the starts lie near their optima, so that the first, wider losses can be
             left out (but for least absolute deviations, whose own loss has no curvature).
+        most_steps: of each loss, after which a descent counts as not converged.
     """
-    n, terms, exponents = problem.features.shape
-    batch = max(1, _BATCH_VALUES // (n * terms * (terms + exponents)))
-    parts = [
-        _descend(
-            problem,
-            starts[first : first + batch],
-            weights[first : first + batch],
-            None if observed is None else observed[first : first + batch],
-            is_near=is_near,
-        )
-        for first in range(0, len(starts), batch)
-    ]
-    return Minima(
-        theta=np.concatenate([part.theta for part in parts]),
-        value=np.concatenate([part.value for part in parts]),
-        decrement=np.concatenate([part.decrement for part in parts]),
-        gradient=np.concatenate([part.gradient for part in parts]),
-        converged=np.concatenate([part.converged for part in parts]),
-    )
-
-
-def _descend(
-    problem: Problem,
-    starts: Array,
-    weights: Array,
-    observed: Array | None,
-    *,
-    is_near: bool,
-) -> Minima:
     theta = starts
     widths = problem.estimator.widths()
     if is_near and problem.estimator.loss is not Loss.ABSOLUTE:
@@ -73,15 +46,34 @@ def _descend(
     for width in widths:
 
         def expand(theta: Array, rows: NDArray[np.int64], width: float = width) -> Expansion:
-            own = None if observed is None else observed[rows]
-            return problem.expand(theta, weights[rows], width, own)
+            return joined(
+                [
+                    problem.expand(
+                        theta[part], weights[rows[part]], width, _of(observed, rows[part])
+                    )
+                    for part in _chunks(problem, len(theta))
+                ]
+            )
 
-        minima = minimise(expand, theta.copy(), problem.lower, problem.upper)
+        minima = minimise(expand, theta.copy(), problem.lower, problem.upper, most_steps=most_steps)
         theta = minima.theta
     assert minima is not None  # an estimator has at least one width
     if problem.estimator.loss is Loss.ABSOLUTE:
-        return replace(minima, theta=_to_vertex(problem, minima.theta, weights, observed))
+        at_vertex = [
+            _to_vertex(problem, theta[part], weights[part], _of(observed, part))
+            for part in _chunks(problem, len(theta))
+        ]
+        return replace(minima, theta=np.concatenate(at_vertex))
     return minima
+
+
+def _chunks(problem: Problem, count: int) -> list[slice]:
+    size = max(1, _CHUNK_POINTS // len(problem.observed))
+    return [slice(first, first + size) for first in range(0, count, size)]
+
+
+def _of(observed: Array | None, rows: NDArray[np.int64] | slice) -> Array | None:
+    return None if observed is None else observed[rows]
 
 
 def _to_vertex(problem: Problem, theta: Array, weights: Array, observed: Array | None) -> Array:
@@ -93,9 +85,9 @@ def _to_vertex(problem: Problem, theta: Array, weights: Array, observed: Array |
     size = theta.shape[1]
     far = np.where(weights > 0, np.abs(residuals), np.inf)
     nearest = np.argsort(far, axis=1)[:, :size]  # (B, M)
-    jacobian = np.take_along_axis(problem.jacobian(theta), nearest[:, :, None], axis=1)
+    jacobian = np.take_along_axis(problem.jacobian(theta), nearest[:, None, :], axis=2)
     left = np.take_along_axis(residuals, nearest, axis=1)
-    step = -np.einsum("bmk,bk->bm", np.linalg.pinv(jacobian), left)
+    step = -np.einsum("bkm,bk->bm", np.linalg.pinv(jacobian), left)
     trial = np.clip(theta + step, problem.lower, problem.upper)
     before = problem.estimator.objective(residuals, weights)
     after = problem.estimator.objective(problem.residuals(trial, observed), weights)

@@ -4,19 +4,23 @@ Models differ by far more than an axis moves them, so that each is taken relativ
 over the axis, or to its own value without images; only models measured at every value count. The
 curves then speak of the mean model of the arms, not of any one. Intervals of parabolas count what
 the means cost; those of the saturation over epochs take the means as known.
+
+Residuals are drawn anew, and where asked for the questions behind the scores too.
 """
 
 from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 
 import numpy as np
 import pandas as pd
 
 from analysis.figures.curve import SCORE
-from analysis.fits.bootstrap import Bootstrap
+from analysis.fits.bootstrap import Bootstrap, Resample
 from analysis.fits.codes import code_flags
 from analysis.fits.engine import fit
 from analysis.fits.parabola import REPLICATES, critical_ratio, parabola
 from analysis.fits.points import Dropped, clean_points
+from analysis.fits.questions import question_noise, words
 from analysis.fits.record import Flag, IntervalMethod, Value, Warn, refused
 from analysis.intervals import LEVEL
 from analysis.laws.law import Array
@@ -30,7 +34,18 @@ from orchestrator.store.layout import StudyFolder
 TOLERANCE = 0.01
 """Share by which the text loss may rise at the critical ratio: an assumption of ours."""
 
-_RESAMPLES = Bootstrap(replicates=1000, level=LEVEL)
+_RESAMPLES = Bootstrap(replicates=REPLICATES, level=LEVEL, resample=Resample.RESIDUALS)
+
+
+class Noise(StrEnum):
+    """What the intervals of effects hold."""
+
+    RUNS = "runs"
+    """The scatter of runs about the curve."""
+    RUNS_AND_QUESTIONS = "runs and questions"
+    """That scatter, and what other questions of the same kind would have changed: they are drawn
+    anew within each benchmark, the same for all models. What questions make of the scatter is
+    counted once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +118,8 @@ class EffectFit:
     """Runs left out, with reasons."""
     flags: tuple[Flag, ...] = ()
     """Doubts."""
+    questions: dict[str, Plain] | None = None
+    """The questions drawn anew, or why none were; None if nobody asked."""
     refusal: FitError | None = None
     """Why there is no fit."""
 
@@ -128,24 +145,28 @@ class EffectFit:
             "run_ids": list(self.run_ids),
             "dropped": [dict(asdict(one)) for one in self.dropped],
             "flags": [{"kind": flag.kind.value, "detail": flag.detail} for flag in self.flags],
+            **({} if self.questions is None else {"questions": self.questions}),
         }
 
 
-def fit_effects(folder: StudyFolder, rng: np.random.Generator) -> tuple[EffectFit, ...]:
+def fit_effects(
+    folder: StudyFolder, rng: np.random.Generator, *, noise: Noise = Noise.RUNS
+) -> tuple[EffectFit, ...]:
     """Fit a curve over each axis that the arms of a study's figures vary; write a file for each.
 
     Args:
         folder: the study's results.
         rng: makes the resamples.
+        noise: what the intervals hold. A text loss is of no questions: its effect is not changed.
 
     Raises:
         RecordError: if the plan or the results table is missing or damaged.
     """
     study = open_study(folder)
     made = (
-        _optimum(study, BEST_RATIO, rng),
-        _optimum(study, BEST_COOLDOWN_POINT, rng),
-        _saturation(study, rng),
+        _optimum(study, BEST_RATIO, rng, noise),
+        _optimum(study, BEST_COOLDOWN_POINT, rng, noise),
+        _saturation(study, rng, noise),
         _critical(study, rng),
     )
     for item in made:
@@ -163,6 +184,8 @@ class _Curve:
     """What they are of, in the same order."""
     models: int
     """How many models, each with a level of its own."""
+    levels: Array
+    """Values -> the level of each one's model, (n, n)."""
 
     @property
     def run_ids(self) -> tuple[str, ...]:
@@ -174,7 +197,44 @@ _OF_PARABOLAS = IntervalMethod(
 )
 
 
-def _optimum(study: StudyResults, effect: Effect, rng: np.random.Generator) -> EffectFit:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Again:
+    """Questions drawn anew for the values of a curve."""
+
+    shifts: Array | None
+    """Of y, (replicates, n); None if none were drawn."""
+    method: str
+    """What was drawn, to be put after the interval's method."""
+    record: dict[str, Plain] | None
+    """For the fit's record; None if nobody asked."""
+    flags: tuple[Flag, ...]
+    """Why none were drawn, if they should have been."""
+
+
+def _again(
+    study: StudyResults, effect: Effect, curve: _Curve, rng: np.random.Generator, noise: Noise
+) -> _Again:
+    if noise is Noise.RUNS:
+        return _Again(shifts=None, method="", record=None, flags=())
+    means = scores(study.table.results, effect.measure[0], "average", "score")
+    score = means.drop_duplicates("run_id").set_index("run_id")["value"]
+    rows = pd.DataFrame({"run_id": curve.run_ids, "score": score.reindex(curve.run_ids).to_numpy()})
+    try:
+        drawn = question_noise(study.folder, rows, REPLICATES, rng)
+    except FitError as error:
+        flag = Flag(kind=Warn.NO_QUESTIONS, detail=error.what)
+        return _Again(shifts=None, method="", record={"refusal": refused(error)}, flags=(flag,))
+    return _Again(
+        shifts=drawn.shifts - drawn.shifts @ curve.levels.T,
+        method=f" and of {words(drawn)}",
+        record={"benchmarks": dict(drawn.questions), "left_out": drawn.left_out},
+        flags=(),
+    )
+
+
+def _optimum(
+    study: StudyResults, effect: Effect, rng: np.random.Generator, noise: Noise
+) -> EffectFit:
     asked = EffectFit(
         effect=effect,
         equation=f"score - mean of its model = c0 + c1 {effect.axis} + c2 {effect.axis}^2",
@@ -182,7 +242,10 @@ def _optimum(study: StudyResults, effect: Effect, rng: np.random.Generator) -> E
     )
     try:
         curve = _curve(study, effect)
-        found = parabola(curve.x, curve.y, rng, is_minimum=False, groups=curve.models)
+        again = _again(study, effect, curve, rng, noise)
+        found = parabola(
+            curve.x, curve.y, rng, is_minimum=False, groups=curve.models, shifts=again.shifts
+        )
     except FitError as error:
         return replace(asked, refusal=error)
     measured = f"measured from {curve.x.min():g} to {curve.x.max():g}"
@@ -190,29 +253,39 @@ def _optimum(study: StudyResults, effect: Effect, rng: np.random.Generator) -> E
     return replace(
         asked,
         values=(found.optimum, found.reached),
-        interval=_OF_PARABOLAS,
+        interval=replace(
+            _OF_PARABOLAS,
+            method=_OF_PARABOLAS.method + again.method,
+            question_share=found.question_share,
+        ),
         run_ids=curve.run_ids,
-        flags=(*outside, *code_flags(curve.rows)),
+        flags=(*outside, *code_flags(curve.rows), *again.flags),
+        questions=again.record,
     )
 
 
-def _saturation(study: StudyResults, rng: np.random.Generator) -> EffectFit:
+def _saturation(study: StudyResults, rng: np.random.Generator, noise: Noise) -> EffectFit:
     law = saturation(EPOCHS.axis)
     equation = law.equation.replace("score", "1 + score - mean of its model", 1)
     asked = EffectFit(effect=EPOCHS, equation=equation, source=law.source)
     try:
         curve = _curve(study, EPOCHS)
-        points = clean_points(curve.x[:, None], 1 + curve.y, list(curve.run_ids), None)
-        found = fit(law, points, rng, intervals=_RESAMPLES)
+        again = _again(study, EPOCHS, curve, rng, noise)
+        points = clean_points(
+            curve.x[:, None], 1 + curve.y, list(curve.run_ids), is_zero_allowed=True
+        )
+        found = fit(law, points, rng, intervals=_RESAMPLES, shifts=again.shifts)
+        assert found.interval is not None, "intervals were asked for"
     except FitError as error:
         return replace(asked, refusal=error)
     return replace(
         asked,
         values=(*found.parameters, *found.derived),
-        interval=found.interval,
+        interval=replace(found.interval, method=found.interval.method + again.method),
         run_ids=found.used,
         dropped=found.dropped,
-        flags=(*found.flags, *code_flags(curve.rows)),
+        flags=(*found.flags, *code_flags(curve.rows), *again.flags),
+        questions=again.record,
     )
 
 
@@ -266,11 +339,15 @@ def _curve(study: StudyResults, effect: Effect, *, relative_to_first: bool = Fal
         means = own.groupby(effect.axis)["value"].mean()
         base = float(means.iloc[0]) if relative_to_first else float(means.mean())
         y = own["value"] / base if relative_to_first else own["value"] - base
-        parts.append(own.assign(y=y))
+        alike = own.groupby(effect.axis)["value"].transform("size")
+        parts.append(own.assign(y=y, part=1 / (places * alike), group=len(parts)))
     whole = pd.concat(parts)
+    group = whole["group"].to_numpy()
+    same = group[:, None] == group  # (n, n)
     return _Curve(
         x=whole[effect.axis].to_numpy(dtype=np.float64),
         y=whole["y"].to_numpy(dtype=np.float64),
         rows=whole,
         models=len(complete),
+        levels=same * whole["part"].to_numpy(dtype=np.float64),
     )

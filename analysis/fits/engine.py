@@ -47,6 +47,7 @@ def fit(
     *,
     estimator: Estimator = HUBER,
     intervals: Bootstrap | None = None,
+    shifts: Array | None = None,
 ) -> Fit:
     """Fit a law, or refuse.
 
@@ -56,6 +57,7 @@ def fit(
         rng: makes the bootstrap's resamples; not drawn from without `intervals`.
         estimator: what to minimise.
         intervals: how to make intervals; None for none.
+        shifts: what each replicate adds to the observations (see `bootstrap`); None for nothing.
 
     Raises:
         FitError: with fewer points than parameters + 1, if no start converged, or if an exponent
@@ -67,7 +69,7 @@ def fit(
     optimum = find_optimum(problem, points)
     made = None
     if intervals is not None:
-        made = bootstrap(problem, points, optimum.theta, intervals, rng)
+        made = bootstrap(problem, points, optimum.theta, intervals, rng, shifts)
         _check_replicates(law, made, intervals)
     parameters = problem.natural(optimum.theta[:1])[0]  # (M,)
     none = np.empty((0, len(parameters)))
@@ -183,7 +185,7 @@ def _condition(problem: Problem, theta: Array) -> tuple[float, tuple[tuple[str, 
     """
     free = (theta > problem.lower) & (theta < problem.upper)
     names = [name for name, is_free in zip(problem.law.parameters, free, strict=True) if is_free]
-    jacobian = problem.jacobian(theta[None])[0][:, free]  # (n, free)
+    jacobian = problem.jacobian(theta[None])[0][free].T  # (n, free)
     length = np.linalg.norm(jacobian, axis=0)
     if not (length > 0).all():
         return float("inf"), tuple(

@@ -92,16 +92,6 @@ def huber(residuals: Array, width: float) -> Array:
     return np.where(size <= width, 0.5 * size**2, width * (size - 0.5 * width))
 
 
-def huber_slope(residuals: Array, width: float) -> Array:
-    """Return the first derivative of `huber`."""
-    return residuals if np.isinf(width) else np.clip(residuals, -width, width)
-
-
-def huber_curvature(residuals: Array, width: float) -> Array:
-    """Return the second derivative of `huber`: 1 inside the width, 0 beyond."""
-    return (np.abs(residuals) <= width).astype(np.float64)
-
-
 HUBER = Estimator(loss=Loss.HUBER)
 """Hoffmann et al.'s: Huber with delta 1e-3 on log residuals."""
 LEAST_SQUARES = Estimator(loss=Loss.SQUARES)

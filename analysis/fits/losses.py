@@ -1,9 +1,12 @@
 """The text losses of a study's trunks, as points to fit. Pure."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.fits.clusters import cluster_keys
 from analysis.fits.points import Points, clean_points
 from analysis.laws.law import Array
 from analysis.study import StudyResults, scores
@@ -13,6 +16,8 @@ SCALING_ARM = "scaling"
 
 _CELL = ["model", "tokens", "text_tokens"]
 
+TRUNK = "trunk"
+"""Column that says which trunk a loss is of: its segments share their noise."""
 FEWEST_TRUNKS = 8
 """With fewer trunks, points are resampled one by one: so few clusters would say nothing."""
 
@@ -46,19 +51,26 @@ def on_frontier(losses: pd.DataFrame) -> NDArray[np.bool_]:
     return np.array([key in chosen for key in _keys(losses)], dtype=np.bool_)
 
 
-def points_of(losses: pd.DataFrame, inputs: tuple[str, ...]) -> Points:
+def points_of(losses: pd.DataFrame, inputs: tuple[str, ...], cluster: str | None = None) -> Points:
     """Return loss rows as points of a law.
 
-    Segments of one trunk share its noise, so that whole trunks are resampled where there are at
-    least `FEWEST_TRUNKS`.
+    Args:
+        losses: from `trunk_losses`.
+        inputs: columns of the law's inputs.
+        cluster: column whose equal values share their noise. None for the trunk, whose segments
+            do, where there are at least `FEWEST_TRUNKS` of them.
+
+    Raises:
+        FitError: if there is no such column, or it is empty in some row.
     """
-    trunks = [str(trunk) for trunk in losses["trunk"]]
-    return clean_points(
+    name = cluster or (TRUNK if losses[TRUNK].nunique() >= FEWEST_TRUNKS else None)
+    points = clean_points(
         column(losses, *inputs),
         column(losses, "value")[:, 0],
         [str(run_id) for run_id in losses["run_id"]],
-        trunks if len(set(trunks)) >= FEWEST_TRUNKS else None,
+        None if name is None else cluster_keys(losses, name),
     )
+    return replace(points, clustered_by=name)
 
 
 def column(frame: pd.DataFrame, *names: str) -> Array:

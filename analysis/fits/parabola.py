@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.fits.interval import ends_of
+from analysis.fits.questions import share_of_scatter
 from analysis.fits.record import Value
 from analysis.intervals import LEVEL
 from analysis.laws.law import Array
@@ -38,6 +39,8 @@ class Parabola:
     """Coverage of the intervals."""
     is_log: bool
     """Whether x enters as its logarithm."""
+    question_share: float | None = None
+    """Share of the scatter about the curve that questions alone would make; None if not asked."""
 
 
 def parabola(  # noqa: PLR0913  (what is measured, and how it is to be read)
@@ -50,6 +53,7 @@ def parabola(  # noqa: PLR0913  (what is measured, and how it is to be read)
     groups: int = 1,
     replicates: int = REPLICATES,
     level: float = LEVEL,
+    shifts: Array | None = None,
 ) -> Parabola:
     """Fit a parabola and find its optimum with an interval.
 
@@ -65,6 +69,8 @@ def parabola(  # noqa: PLR0913  (what is measured, and how it is to be read)
         groups: of points whose own means were taken out of y; 1 if none was.
         replicates: resamples.
         level: coverage, in (0, 1).
+        shifts: what the questions behind y add to it in each resample, (replicates, n); the scatter
+            about the curve is then drawn without the part that questions make of it.
 
     Raises:
         FitError: with fewer than four places, no more points than are spent on means, a value that
@@ -78,7 +84,7 @@ def parabola(  # noqa: PLR0913  (what is measured, and how it is to be read)
             f"measure at {FEWEST_PLACES} places or more, and give finite values",
         )
     z = np.log(x) if is_log else x
-    best, made = _resampled(z, y, rng, groups=groups, replicates=replicates)
+    best, made, share = _resampled(z, y, rng, groups=groups, replicates=replicates, shifts=shifts)
     sign = 1.0 if is_minimum else -1.0
     if sign * best[2] <= 0:
         raise FitError(
@@ -106,6 +112,7 @@ def parabola(  # noqa: PLR0913  (what is measured, and how it is to be read)
         replicates=made,
         level=level,
         is_log=is_log,
+        question_share=share,
     )
 
 
@@ -134,7 +141,7 @@ def critical_ratio(
             "critical ratio",
             f"measure the text loss at a ratio of 0 and at {FEWEST_PLACES - 1} further ones",
         )
-    best, made = _resampled(ratio, loss, rng, groups=groups, replicates=REPLICATES)
+    best, made, _ = _resampled(ratio, loss, rng, groups=groups, replicates=REPLICATES)
     most = float(ratio.max())
     low, high = ends_of(_first_crossing(made, tolerance, most), LEVEL)
     value = float(_first_crossing(best[None], tolerance, most)[0])
@@ -142,9 +149,17 @@ def critical_ratio(
 
 
 def _resampled(
-    z: Array, y: Array, rng: np.random.Generator, *, groups: int, replicates: int
-) -> tuple[Array, Array]:
+    z: Array,
+    y: Array,
+    rng: np.random.Generator,
+    *,
+    groups: int,
+    replicates: int,
+    shifts: Array | None = None,
+) -> tuple[Array, Array, float | None]:
     """Return c0, c1, c2 by least squares, (3,), and those of a residual bootstrap, (replicates, 3).
+
+    The last is the share of the scatter that questions make; None without shifts.
 
     Raises:
         FitError: if there are no residuals left to draw from.
@@ -160,8 +175,13 @@ def _resampled(
     solve = np.linalg.pinv(design)  # (3, n)
     best = solve @ y
     noise = (y - design @ best) * np.sqrt(len(y) / spare)
+    share = None if shifts is None else share_of_scatter(shifts, design, y - design @ best)
+    if share is not None:
+        noise *= np.sqrt(1 - share)
     drawn = rng.choice(noise - noise.mean(), size=(replicates, len(y)))
-    return best, (design @ best + drawn) @ solve.T
+    if shifts is not None:
+        drawn += shifts
+    return best, (design @ best + drawn) @ solve.T, share
 
 
 def _first_crossing(curves: Array, tolerance: float, most: float) -> Array:

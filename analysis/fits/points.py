@@ -37,6 +37,8 @@ class Points:
     """`run_id` of each point."""
     clusters: tuple[str, ...] | None = None
     """Points of equal key share their noise and are resampled together; None if independent."""
+    clustered_by: str | None = None
+    """What the keys are values of, such as `params`; None if nobody said."""
     dropped: tuple[Dropped, ...] = ()
     """What was left out before."""
 
@@ -86,6 +88,7 @@ class Points:
             observed=self.observed[keep],
             labels=_chosen(self.labels, keep),
             clusters=None if self.clusters is None else _chosen(self.clusters, keep),
+            clustered_by=self.clustered_by,
             dropped=(*self.dropped, *left),
         )
 

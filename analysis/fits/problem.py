@@ -5,12 +5,14 @@ parameters: the coefficients, then the exponents, in units in which observations
 order 1. Pure.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.fits.estimator import Estimator, Residual, huber, huber_curvature, huber_slope
+from analysis.fits.estimator import Estimator, Residual
 from analysis.fits.points import Points
+from analysis.fits.terms import Terms
 from analysis.laws.law import Array, Law
 
 _LEAST = 1e-100
@@ -32,6 +34,18 @@ class Expansion:
     parabola above the objective, which is positive where the Hessian of a Huber loss is not."""
 
 
+def joined(parts: Sequence[Expansion]) -> Expansion:
+    """Return the expansions of several batches as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return Expansion(
+        value=np.concatenate([part.value for part in parts]),
+        gradient=np.concatenate([part.gradient for part in parts]),
+        hessian=np.concatenate([part.hessian for part in parts]),
+        majorant=np.concatenate([part.majorant for part in parts]),
+    )
+
+
 class Problem:
     """A law, its points and an estimator, in scaled units."""
 
@@ -46,10 +60,8 @@ class Problem:
         # Without centring a coefficient is the law's own, so that it can be held at a value.
         self.centre = features.mean(axis=0) * is_centred  # (P, Q)
         self.features = features - self.centre
-        n, terms, exponents = features.shape
-        outer = self.features[:, :, :, None] * self.features[:, :, None, :]  # (n, P, Q, Q)
-        self.outer = outer.reshape(n * terms, exponents * exponents)
-        self.signs = law.weights(points.inputs)  # (n, P)
+        self.parts = Terms(self.features, law.weights(points.inputs))
+        self.log_observed = np.log(self.observed)  # (n,)
 
     @property
     def terms(self) -> int:
@@ -79,20 +91,13 @@ class Problem:
         return np.concatenate([coefficients / (self.unit * shift), exponents], axis=1)
 
     def basis(self, exponents: Array) -> Array:
-        """Return the signed terms for coefficients of 1: (B, Q) -> (B, n, P)."""
-        n, terms, count = self.features.shape
-        growth = (-exponents) @ self.features.reshape(n * terms, count).T  # (B, n * P)
-        # Bounded so that a wild step gives a bad value and not an overflow.
-        np.clip(growth, -100.0, 100.0, out=growth)
-        np.exp(growth, out=growth)
-        basis = growth.reshape(len(exponents), n, terms)
-        basis *= self.signs
-        return basis
+        """Return the signed terms for coefficients of 1: (B, Q) -> (B, P, n)."""
+        return self.parts.basis(exponents)
 
     def predicted(self, theta: Array) -> Array:
         """Return the law in scaled units, (B, n)."""
         coefficients, exponents = theta[:, : self.terms], theta[:, self.terms :]
-        return np.asarray(np.einsum("bnp,bp->bn", self.basis(exponents), coefficients))
+        return _weighted_sum(coefficients, self.basis(exponents))
 
     def residuals(self, theta: Array, observed: Array | None = None) -> Array:
         """Return the residuals in the estimator's space and the observations' unit, (B, n).
@@ -105,14 +110,8 @@ class Problem:
         return residuals if self.estimator.residual is Residual.LOG else residuals * self.unit
 
     def jacobian(self, theta: Array) -> Array:
-        """Return the derivative of each residual by each parameter, (B, n, M)."""
-        coefficients, exponents = theta[:, : self.terms], theta[:, self.terms :]
-        basis = self.basis(exponents)
-        terms = basis * coefficients[:, None, :]
-        jacobian = self._jacobian(basis, terms)
-        if self.estimator.residual is Residual.RAW:
-            return jacobian
-        return jacobian / terms.sum(axis=2, keepdims=True)
+        """Return the derivative of each residual by each parameter, (B, M, n)."""
+        return self._jacobian(theta)[0]
 
     def expand(
         self, theta: Array, weights: Array, width: float, observed: Array | None = None
@@ -125,51 +124,48 @@ class Problem:
             width: of the Huber loss on the residual; infinite for least squares.
             observed: other observations in scaled units, (B, n); None for the points' own.
         """
-        if self.estimator.residual is Residual.RAW:
+        is_log = self.estimator.residual is Residual.LOG
+        if not is_log:
             width = width / self.unit
-        basis = self.basis(theta[:, self.terms :])  # (B, n, P)
-        terms = basis * theta[:, None, : self.terms]  # (B, n, P)
-        predicted = terms.sum(axis=2)  # (B, n)
+        jacobian, predicted = self._jacobian(theta)  # (B, M, n), (B, n)
         residuals = self._residuals(predicted, observed)  # (B, n)
-        scale = 1.0 if np.isinf(width) else 1.0 / width  # a narrow loss stays of order |r|
-        slope = scale * weights * huber_slope(residuals, width)  # (B, n)
-        curvature = scale * weights * huber_curvature(residuals, width)
-        chord = scale * weights / np.maximum(1.0, np.abs(residuals) / width)  # slope / residual
-        jacobian = self._jacobian(basis, terms)  # (B, n, M)
-        bend = slope  # what multiplies the second derivatives of the prediction
-        if self.estimator.residual is Residual.LOG:
-            positive = np.maximum(predicted, _LEAST)
-            jacobian = jacobian / positive[:, :, None]
-            curvature = curvature - slope  # the logarithm's own bend
-            bend = slope / positive
-        stretch = jacobian.transpose(0, 2, 1) @ (curvature[:, :, None] * jacobian)  # (B, M, M)
+        # A narrow loss is divided by its width, so that it stays of order |r|.
+        counts = weights if np.isinf(width) else weights / width
+        clipped = np.clip(residuals, -width, width)
+        slope = counts * clipped
+        curvature = counts * (clipped == residuals)  # 1 inside the width, 0 beyond
+        chord = counts / np.maximum(1.0, np.abs(residuals) / width)  # slope / residual
+        if is_log:
+            curvature -= slope  # the logarithm's own bend
+        bends = self.parts.bends(slope, jacobian[:, : self.terms], theta[:, : self.terms])
+        bent = jacobian * curvature[:, None, :]
+        hessian = np.matmul(bent, jacobian.transpose(0, 2, 1))  # (B, M, M)
+        np.square(jacobian, out=bent)
         return Expansion(
-            value=scale * (weights * huber(residuals, width)).sum(axis=1),
-            gradient=np.einsum("bn,bnm->bm", slope, jacobian),
-            hessian=stretch + self._bends(bend, basis, terms),
-            majorant=np.einsum("bn,bnm->bm", chord, jacobian**2),
+            value=np.einsum("bn,bn->b", slope, residuals - 0.5 * clipped),
+            gradient=np.matmul(jacobian, slope[:, :, None])[:, :, 0],
+            hessian=hessian + bends,
+            majorant=np.matmul(bent, chord[:, :, None])[:, :, 0],
         )
 
-    def _jacobian(self, basis: Array, terms: Array) -> Array:
-        """Return the prediction's derivatives, (B, n, M)."""
-        by_exponent = -np.einsum("bnp,npq->bnq", terms, self.features)
-        return np.concatenate([basis, by_exponent], axis=2)
-
-    def _bends(self, bend: Array, basis: Array, terms: Array) -> Array:
-        """Sum the prediction's second derivatives over the points, (B, n) -> (B, M, M)."""
-        starts, _, count = terms.shape
-        exponents = self.features.shape[2]
-        bent = bend[:, :, None] * basis  # (B, n, P)
-        mixed = -np.einsum("bnp,npq->bpq", bent, self.features)
-        flat = (bend[:, :, None] * terms).reshape(starts, -1) @ self.outer  # (B, Q * Q)
-        hessian = np.zeros((starts, count + exponents, count + exponents))
-        hessian[:, :count, count:] = mixed
-        hessian[:, count:, :count] = mixed.transpose(0, 2, 1)
-        hessian[:, count:, count:] = flat.reshape(starts, exponents, exponents)
-        return hessian
+    def _jacobian(self, theta: Array) -> tuple[Array, Array]:
+        """Return the residuals' derivatives (B, M, n), and the predictions (B, n)."""
+        coefficients = theta[:, : self.terms]
+        jacobian = np.empty((*theta.shape, len(self.observed)))
+        basis = self.parts.basis(theta[:, self.terms :], out=jacobian[:, : self.terms])
+        predicted = _weighted_sum(coefficients, basis)
+        if self.estimator.residual is Residual.LOG:
+            basis *= (1.0 / np.maximum(predicted, _LEAST))[:, None, :]
+        self.parts.by_exponents(basis, coefficients, out=jacobian[:, self.terms :])
+        return jacobian, predicted
 
     def _residuals(self, predicted: Array, observed: Array | None) -> Array:
-        target = self.observed if observed is None else observed
         if self.estimator.residual is Residual.RAW:
-            return predicted - target
-        return np.log(np.maximum(predicted, _LEAST)) - np.log(target)
+            return predicted - (self.observed if observed is None else observed)
+        target = self.log_observed if observed is None else np.log(observed)
+        return np.log(np.maximum(predicted, _LEAST)) - target
+
+
+def _weighted_sum(coefficients: Array, basis: Array) -> Array:
+    """Add up terms: (B, P), (B, P, n) -> (B, n)."""
+    return np.matmul(coefficients[:, None, :], basis)[:, 0]

@@ -40,6 +40,8 @@ class Warn(StrEnum):
     """A part of the bootstrap's replicates could not be fitted."""
     FEW_CLUSTERS = "few clusters"
     """So few clusters that resampling them says little."""
+    NO_QUESTIONS = "without questions"
+    """The noise of the questions behind the scores was asked for and is not in the intervals."""
     OUTSIDE = "optimum outside"
     """The optimum lies beyond what was measured."""
     SEVERAL_CODES = "several code versions"
@@ -98,6 +100,11 @@ class IntervalMethod:
     """Resamples that could not be fitted and are left out."""
     ends: Ends = Ends.PERCENTILE
     """How intervals are read from the replicates."""
+    clustered_by: str | None = None
+    """What the points that were resampled together have in common; None for single points."""
+    question_share: float | None = None
+    """Share of the scatter about the curve that questions alone would make, where they were drawn
+    anew; None where they were not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,15 +50,15 @@ def _axis(problem: Problem) -> Array:
 
 def _solve(problem: Problem, exponents: Array) -> tuple[Array, Array]:
     """Least squares with non-negative coefficients, by trying every set of terms."""
-    columns = problem.basis(exponents)  # (K, n, P)
+    rows = problem.basis(exponents)  # (K, P, n)
     target = problem.observed  # (n,)
     if problem.estimator.residual is Residual.LOG:  # log residuals are relative ones nearby
-        columns, target = columns / target[:, None], np.ones_like(target)
-    normal = columns.transpose(0, 2, 1) @ columns  # (K, P, P)
-    right = columns.transpose(0, 2, 1) @ target  # (K, P)
+        rows, target = rows / target, np.ones_like(target)
+    normal = rows @ rows.transpose(0, 2, 1)  # (K, P, P)
+    right = rows @ target  # (K, P)
     best = np.full(len(exponents), np.inf)
     coefficients = np.zeros_like(right)
-    for terms in _subsets(columns.shape[2]):
+    for terms in _subsets(rows.shape[1]):
         part = normal[:, terms][:, :, terms]
         ridge = 1e-12 * np.einsum("kpp->k", part)[:, None, None] * np.eye(len(terms))
         values = _solved(part + ridge, right[:, terms])

@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.fits.backtest import grow, hold_out_each, hold_out_largest
 from analysis.fits.bootstrap import Bootstrap
+from analysis.fits.clusters import check_clusters, cluster_keys
 from analysis.fits.codes import code_flags
 from analysis.fits.engine import fit
 from analysis.fits.losses import column, on_frontier, points_of, trunk_losses
@@ -90,19 +91,26 @@ class StudyFit:
         }
 
 
-def fit_study(folder: StudyFolder, rng: np.random.Generator) -> tuple[StudyFit, ...]:
+def fit_study(
+    folder: StudyFolder, rng: np.random.Generator, *, cluster: str | None = None
+) -> tuple[StudyFit, ...]:
     """Fit every law that a study's trunks allow, and write one file for each.
 
     Args:
         folder: the study's results.
         rng: makes the bootstrap's resamples.
+        cluster: column of the results, such as `params` or `seed`, whose equal values share their
+            noise and are resampled together. None for trunks where there are enough of them.
 
     Raises:
+        FitError: if the results have no such column, or it is empty in some row.
         RecordError: if the plan or the results table is missing or damaged.
     """
     study = open_study(folder)
     losses = trunk_losses(study)
-    fits = tuple(_fit(study, losses, task, rng) for task in _tasks(losses))
+    if cluster is not None:
+        cluster_keys(losses, cluster)
+    fits = tuple(_fit(study, losses, task, rng, cluster) for task in _tasks(losses))
     for item in fits:
         write_json(folder.fits / f"{item.task.name}.json", item.plain())
     return fits
@@ -144,15 +152,21 @@ def _schedule_note(losses: pd.DataFrame) -> str:
 
 
 def _fit(
-    study: StudyResults, losses: pd.DataFrame, task: Task, rng: np.random.Generator
+    study: StudyResults,
+    losses: pd.DataFrame,
+    task: Task,
+    rng: np.random.Generator,
+    cluster: str | None,
 ) -> StudyFit:
     code: Plain = list(study.codes([str(rid) for rid in losses["run_id"]]))
-    points = points_of(losses, task.law.inputs)
+    points = points_of(losses, task.law.inputs, cluster)
     chosen = points.subset(
         np.array([label in task.kept for label in points.labels], dtype=np.bool_), task.left_out
     )
     try:
         _check_sizes(task.law, chosen)
+        if cluster is not None:
+            check_clusters(chosen.clusters, cluster)
         fitted = fit(task.law, chosen, rng, intervals=INTERVALS)
         kept = losses[losses["run_id"].isin(list(task.kept))]
         fitted = replace(fitted, flags=(*fitted.flags, *code_flags(kept)))

@@ -1,10 +1,12 @@
 """Points from a table that somebody else made: what is wrong in it is named by row. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from analysis.fits.clusters import cluster_keys
 from analysis.fits.points import Points, clean_points
 from analysis.laws.law import Array
 from orchestrator.errors import FitError
@@ -28,12 +30,13 @@ def points_of_table(
         cluster: column whose equal values share their noise, such as a seed or a size.
 
     Raises:
-        FitError: if the table is empty or lacks a column; if a column holds text; if rows are
+        FitError: if the table is empty or lacks a column; if a column holds text; if a row has no
+            cluster; if rows are
             there twice; if rows of several studies or code versions are mixed; if an input has
             values in several units, or never varies.
     """
     names = [*inputs, observed]
-    _check_columns(frame, [*names, *([] if cluster is None else [cluster])])
+    _check_columns(frame, names)
     for name in names:
         _check_numbers(frame, name)
     _check_origin(frame)
@@ -41,8 +44,9 @@ def points_of_table(
     values = frame[names].to_numpy(dtype=np.float64)
     named = frame["run_id"] if "run_id" in frame.columns else frame.index.map("row {}".format)
     labels = [str(name) for name in named]
-    keys = None if cluster is None else [str(key) for key in frame[cluster]]
-    points = clean_points(values[:, :-1], values[:, -1], labels, keys)
+    keys = None if cluster is None else cluster_keys(frame, cluster)
+    made = clean_points(values[:, :-1], values[:, -1], labels, keys)
+    points = replace(made, clustered_by=cluster)
     for name, column in zip(inputs, points.inputs.T, strict=True):
         _check_spread(name, column, points)
     return points

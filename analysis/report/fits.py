@@ -82,6 +82,9 @@ def _how(record: Record, interval: Record) -> str:
     if method := _text(interval, "method"):
         replicates = _number(interval, "replicates")
         parts.append(method + ("" if replicates is None else f", {replicates:,.0f} replicates"))
+    share = _number(interval, "question_share")
+    if share is not None:
+        parts.append(f"questions alone make {100 * share:.0f} % of the scatter about the curve")
     return "; ".join(part for part in parts if part)
 
 

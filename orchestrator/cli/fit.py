@@ -18,12 +18,28 @@ if TYPE_CHECKING:
     from analysis.report.fits import ShownFit
 
 
-def fit(
+def fit(  # noqa: PLR0913  (options of a command)
     study: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="the study to fit")],
     root: Annotated[Path, typer.Option("--results", help="folder of results folders")] = Path(
         "results"
     ),
     seed: Annotated[int, typer.Option(help="seeds the bootstrap")] = 0,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="losses of an equal value share their noise and are resampled together: params, "
+            "seed, ...; absent, those of one trunk, if there are 8 trunks",
+        ),
+    ] = None,
+    questions: Annotated[
+        bool,
+        typer.Option(
+            "--questions",
+            help="draw the questions of each benchmark anew, too, so that the intervals of effects "
+            "on scores hold their noise",
+        ),
+    ] = False,
     design: Annotated[
         str | None,
         typer.Option(
@@ -38,7 +54,7 @@ def fit(
     """
     import numpy as np
 
-    from analysis.fits.effects import fit_effects
+    from analysis.fits.effects import Noise, fit_effects
     from analysis.fits.joint import fit_joint
     from analysis.fits.study import LOSS_OF_PARAMS_AND_TOKENS, fit_study
     from analysis.report.fits import shown_fits
@@ -49,8 +65,9 @@ def fit(
             "--design speaks to people", "sweep fit --json", "leave one of the two out"
         )
     folder = StudyFolder(root / load_study(study).name)
-    fits = fit_study(folder, np.random.default_rng(seed))
-    effects = fit_effects(folder, np.random.default_rng(seed))
+    fits = fit_study(folder, np.random.default_rng(seed), cluster=cluster)
+    noise = Noise.RUNS_AND_QUESTIONS if questions else Noise.RUNS
+    effects = fit_effects(folder, np.random.default_rng(seed), noise=noise)
     joint = fit_joint(folder, np.random.default_rng(seed))
     if as_json:
         for item in (*fits, *effects, *joint):

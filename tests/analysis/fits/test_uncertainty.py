@@ -8,13 +8,15 @@ import pandas as pd
 import pytest
 from scipy import optimize
 
-from analysis.fits.bootstrap import Bootstrap, Resample, bootstrap, resample_weights
+from analysis.fits.bootstrap import Bootstrap, Resample, bootstrap, refit, resample_weights
+from analysis.fits.descent import descend
 from analysis.fits.engine import find_optimum, fit
-from analysis.fits.estimator import HUBER, LEAST_SQUARES
+from analysis.fits.estimator import HUBER, LEAST_ABSOLUTE, LEAST_SQUARES, Estimator
 from analysis.fits.interval import Ends, ends_of
 from analysis.fits.points import Points, clean_points
 from analysis.fits.problem import Problem
 from analysis.fits.profile import profile_interval
+from analysis.fits.screen import screened_starts
 from analysis.laws.chinchilla import (
     CHINCHILLA,
     loss,
@@ -31,11 +33,11 @@ STUDIES = 200
 NOISE = 0.004
 
 
-def study_points(seed: int) -> Points:
+def study_points(seed: int, noise_scale: float = NOISE) -> Points:
     """Six sizes x six budgets on a known law, with log-normal noise."""
     params, tokens = np.meshgrid(np.geomspace(1e7, 3e9, 6), np.geomspace(1e9, 1e11, 6))
     inputs = np.column_stack([params.ravel(), tokens.ravel()])
-    noise = NOISE * np.random.default_rng(seed).standard_normal(36)
+    noise = noise_scale * np.random.default_rng(seed).standard_normal(36)
     observed = loss(inputs[:, 0], inputs[:, 1], values=TRUTH) * np.exp(noise)
     return clean_points(inputs, observed, [str(i) for i in range(36)])
 
@@ -85,6 +87,37 @@ def test_every_replicate_ends_at_its_own_optimum(chinchilla_points: Points) -> N
             )
             best = min(best, float(found.fun))
         assert own <= best * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("estimator", [HUBER, LEAST_SQUARES, LEAST_ABSOLUTE])
+def test_no_start_leads_a_replicate_to_a_lower_objective(
+    chinchilla_points: Points, estimator: Estimator
+) -> None:
+    problem = Problem(CHINCHILLA, chinchilla_points, estimator)
+    count = 20 if estimator is LEAST_ABSOLUTE else 100
+    weights = resample_weights(chinchilla_points, count, np.random.default_rng(3))
+    made = refit(problem, find_optimum(problem, chinchilla_points).theta, weights)
+    assert len(made) == count
+    own = estimator.objective(problem.residuals(made), weights)
+    rng = np.random.default_rng(4)
+    nearby = [made * (1 + scale * rng.standard_normal(made.shape)) for scale in (0.01, 0.3)]
+    screened = [np.repeat(one[None], count, axis=0) for one in screened_starts(problem, 8)]
+    for starts in (*screened, *nearby):
+        found = descend(problem, starts, weights)
+        other = estimator.objective(problem.residuals(found.theta), weights)
+        assert (own <= other * (1 + 1e-9)).all()
+
+
+def test_few_noisy_points_do_not_keep_a_replicate_from_its_optimum() -> None:
+    points = study_points(1, 0.03)  # with many local optima: 30 times the width of the Huber loss
+    problem = Problem(CHINCHILLA, points, HUBER)
+    weights = resample_weights(points, 300, np.random.default_rng(7))
+    made = refit(problem, find_optimum(problem, points).theta, weights)
+    own = HUBER.objective(problem.residuals(made), weights)
+    for start in screened_starts(problem, 16):
+        found = descend(problem, np.repeat(start[None], 300, axis=0), weights)
+        other = HUBER.objective(problem.residuals(found.theta), weights)
+        assert (own <= other * (1 + 1e-9)).all()
 
 
 @pytest.mark.parametrize("ends", list(Ends))
