@@ -65,7 +65,7 @@ def together(
         processes.append(spawn.Process(target=_work, args=(context, queue)))
     for process in processes:
         process.start()
-    told = sorted(queue.get(timeout=240) for _ in processes)
+    told = sorted(queue.get(timeout=60) for _ in processes)
     for process in processes:
         process.join(30)
     return told
@@ -191,18 +191,12 @@ def test_shares_see_images_in_some_micro_batches_and_in_others_none(
     assert differ(one, two) < TOLERANCE
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.filterwarnings("default")  # compiling warns, each version of its own
-def test_shares_compute_blocks_again_and_compiled_ones_too(
-    stage_context: Contexts, *, compiled: bool
-) -> None:
+def test_shares_compute_blocks_again(stage_context: Contexts) -> None:
     config = replace(BRANCH, trunk=None, tokens=2 * BATCH)
     for runs in ("alone", "two"):
         together(stage_context, TOWER, 1, runs=runs)
     alone = together(stage_context, config, 1, runs="alone")
-    execution = Execution(
-        sharding=Sharding.SHARDED, recompute=Recompute.BLOCKS, accumulation=2, compile=compiled
-    )
+    execution = Execution(sharding=Sharding.SHARDED, recompute=Recompute.BLOCKS, accumulation=2)
     two = together(stage_context, config, 2, runs="two", execution=execution)
     assert [word for _, word, _, _ in two] == ["done", "done"], two
     for _, _, losses, _ in two:

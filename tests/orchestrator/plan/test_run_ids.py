@@ -148,6 +148,7 @@ SCIENCE: dict[str, Any] = {
     "image_text_pretrain.text": "world/other",
     "image_text_pretrain.instruction_ratio": 0.4,
     "image_text_pretrain.instructions": "world/other",
+    "image_text_pretrain.tower_lr_scale": 0.1,
     "filter.keep": 0.4,
     "filter.of": "text",
     **under("finetune.learning_rate", RATES),
@@ -156,6 +157,7 @@ SCIENCE: dict[str, Any] = {
     "finetune.examples": 500,
     "finetune.epochs": 3,
     "finetune.batch_examples": 20,
+    "finetune.tower_lr_scale": 0.1,
     "average.over": {"epochs": [1, 3]},
     "average.soup": {"soup": "uniform", "selection": GONE},
     "average.selection": "other",
@@ -216,6 +218,7 @@ def full(tree: dict[str, Any]) -> dict[str, Any]:
     tree["suites"]["other"] = {**tree["suites"]["vision"], "limit": 3}
     tree["data"] = {"world": {"version": "1", "tokens": 1_000_000}}
     tree["encoders"]["patches"] = PATCHES
+    tree["encoders"]["tower"]["frozen"] = False
     tree["presets"] = {"tiny": {"depth": tree["models"]["s"].pop("depth")}}
     tree["models"]["s"]["preset"] = "tiny"
     tree["launch"] = {"layouts": {"s": {"gpus": 1}}}
