@@ -70,10 +70,8 @@ class VisionLanguageModel(nn.Module):
             Logits, (B, T, V), or (N, V) of the chosen positions, in the format of matrix products:
             bf16 under autocast.
         """
-        embedded = self.decoder.embed(ids.clamp(min=0))  # (B, T, D); images are put in below
-        if features is not None:
-            embedded = self._with_images(embedded, ids, features)
-        elif idle:
+        embedded = self._embedded(ids, features)  # (B, T, D)
+        if features is None and idle:
             embedded = embedded + self._nothing()
         hidden = self.decoder(embedded, documents, cache, layout)  # (B, T, D)
         if chosen is not None:

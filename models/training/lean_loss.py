@@ -2,7 +2,7 @@
 
 PyTorch's operations keep the log-softmax, and make the gradient beside the scores; the
 log-partition adds more. Here the exponentials take the place of the scores, and the gradient takes
-theirs, a few rows at a time, which a processor's cache holds.
+theirs, a few rows at a time.
 
 Shapes in comments: N supervised targets, V vocabulary.
 """

@@ -193,7 +193,8 @@ class Toy:
 
     def start(self, *arguments: str, env: Mapping[str, str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            self.command(*arguments),
+            # A shell that started these tests in the background ignores Ctrl-C, and so would they.
+            ("env", "--default-signal=INT", *self.command(*arguments)),
             env={**os.environ, **env},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
