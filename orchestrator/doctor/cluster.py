@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from orchestrator.doctor.finding import Finding, doubt, well, wrong
+from orchestrator.doctor.machine import CLOCK_SKEW_SECONDS
 from orchestrator.doctor.slurm_facts import PartitionFacts, SlurmFacts, leading_number
-from orchestrator.launch.slurm.match import CLOCK_SKEW
 from orchestrator.spec.profile import Partition, Profile
 from orchestrator.spec.slurm_site import Requeue, SlurmSite
 
@@ -46,7 +46,7 @@ def _clock(facts: SlurmFacts, now: float) -> Iterator[Finding]:
         return
     skew = now - facts.instant
     said = f"this machine's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'}"
-    if abs(skew) > CLOCK_SKEW.total_seconds():
+    if abs(skew) > CLOCK_SKEW_SECONDS:
         yield wrong("clock", f"{said} the controller's", "let both follow one time server (NTP)")
     else:
         yield well("clock", f"{said} the controller's")

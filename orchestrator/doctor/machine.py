@@ -12,13 +12,16 @@ from pathlib import Path
 
 from orchestrator.doctor.finding import Finding, doubt, well, wrong
 from orchestrator.launch.local import usable_cpus, visible_gpus
-from orchestrator.launch.slurm.match import CLOCK_SKEW
 from orchestrator.launch.snapshot import code_state
 from orchestrator.spec.execution import Device
 from orchestrator.worker.code import PROJECT
 
 NEEDED = ("torch", "omegaconf", "submitit", "webdataset", "pandas", "scipy", "matplotlib")
 """Packages that every study needs; import names."""
+
+CLOCK_SKEW_SECONDS = 120.0
+"""How far clocks may lie apart. An assumption: a holder of a run counts as gone after three minutes
+without a sign of life (`worker.lease`), and its signs carry another machine's time."""
 
 RESERVE_BYTES = 5_000_000_000
 """Free space below which one is warned, if nothing is known of the study. An assumption."""
@@ -59,7 +62,7 @@ def check_results(results: Path, wanted_bytes: int | None) -> Iterator[Finding]:
         yield wrong("results", f"{place} cannot be written in ({error.strerror})", mend)
         return
     yield well("results", f"{place} can be written in")
-    if abs(skew) > CLOCK_SKEW.total_seconds():
+    if abs(skew) > CLOCK_SKEW_SECONDS:
         what = f"files get a time that is {abs(skew):.0f} s off this machine's clock"
         yield wrong("clock", what, "let the file server follow the same time server (NTP)")
     yield from _space(place, wanted_bytes)

@@ -181,7 +181,6 @@ class _Eyes:
             token=intent.token,
             task=intent.task,
             number=self._numbers[intent.token],
-            written=attempt.written,
         )
 
     def _judged(self, attempt: OpenAttempt, finding: Finding) -> Observed:

@@ -1,22 +1,19 @@
 """Find the job of an attempt in what Slurm answers. Pure.
 
 A controller that loses its state gives the same numbers out again, so that a number says nothing.
-A job is an attempt's if it carries the attempt's token and was not submitted before the attempt
-was written down.
+A job is an attempt's if it carries the attempt's token, which no other submission has. Clocks have
+no say: those of a launcher and a controller may lie minutes apart.
 """
 
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from orchestrator.launch.slurm.answers import Answer, Silence, Told, Unanswered
 from orchestrator.launch.slurm.jobs import SlurmJob
 from orchestrator.launch.slurm.states import full_name
-
-CLOCK_SKEW = timedelta(minutes=2)
-"""How far the clocks of the launcher and the controller may lie apart. An assumption."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +26,6 @@ class Sought:
     """The index in the array; None outside arrays."""
     number: int | None
     """The number that `sbatch` gave out, if it is known. It says what sacct has to be asked for."""
-    written: datetime
-    """When the submission was written down, before `sbatch` was called; with a time zone."""
 
 
 class Presence(StrEnum):
@@ -142,12 +137,7 @@ def _by_token(answer: Answer) -> dict[str, list[SlurmJob]]:
 
 def _fitting(jobs: Iterable[SlurmJob], sought: Sought) -> Sequence[SlurmJob]:
     """Return the lives of the job that is sought, oldest first."""
-    earliest = sought.written - CLOCK_SKEW
-    fitting = [
-        job
-        for job in jobs
-        if job.task.task == sought.task and (job.submitted is None or job.submitted >= earliest)
-    ]
+    fitting = [job for job in jobs if job.task.task == sought.task]
     return sorted(fitting, key=lambda job: job.submitted or _LONG_AGO)
 
 

@@ -54,7 +54,7 @@ NUMBERS = {ARRAY: 7, HELD: 8, HIDDEN: 9, WAITED: 10}
 
 def find(token: str, task: int | None = None, *, queue: Answer, accounts: Answer) -> Finding:
     asked = NUMBERS.values() if accounts is BY_NUMBER else ()
-    sought = Sought(token=token, task=task, number=NUMBERS[token], written=WRITTEN)
+    sought = Sought(token=token, task=task, number=NUMBERS[token])
     return Jobs(queue, accounts, tuple(asked)).find(sought)
 
 
