@@ -26,6 +26,7 @@ from models.stages.next_token import held_out_losses
 from models.stages.start import config_of, placed, prepare
 from models.training import checkpoint
 from models.training.checkpoint import Checkpoint
+from models.training.checkpoint_folders import newest_valid
 from models.training.ranks import Ranks, joined
 from orchestrator.errors import RecordError
 from orchestrator.spec.run import TextPretrain
@@ -66,7 +67,7 @@ def text_pretrain(context: StageContext) -> StageResult:
     prepare(context)
     folder = context.folder.artifacts / "open_lm"
     check_path(folder)
-    done = checkpoint.newest_valid(context.folder.checkpoints)
+    done = newest_valid(context.folder.checkpoints)
     if done is None or int(done.name) != config.end_tokens:
         _train(context, config, folder)
     saved = checkpoint.finished(context.folder)

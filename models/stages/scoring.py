@@ -11,6 +11,7 @@ from models.perplexity import Items, Scorer
 from models.stages.start import prepare
 from models.training import checkpoint
 from models.training.checkpoint import Checkpoint
+from models.training.checkpoint_folders import newest_valid
 from models.training.features import Features
 from models.training.training import CHECKPOINT_SECONDS
 from models.training.validation import POSITIONS_AT_ONCE
@@ -94,7 +95,7 @@ def summary(group: str, nats: NDArray[np.float64]) -> tuple[Measure, ...]:
 
 def _resume(context: StageContext, n: int) -> tuple[int, Sums]:
     """Return the batches that are done, and what they gave."""
-    newest = checkpoint.newest_valid(context.folder.checkpoints)
+    newest = newest_valid(context.folder.checkpoints)
     if newest is None:
         return 0, (np.zeros(n), np.zeros(n, dtype=np.int64))
     own = checkpoint.read(newest)

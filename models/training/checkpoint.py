@@ -1,17 +1,13 @@
-"""Checkpoints: whole or not at all, verified by hash, byte-identical for identical weights.
+"""Checkpoints: verified by hash, byte-identical for identical weights.
 
 A checkpoint is a folder named by its position, with `model.safetensors`, `optimizer.safetensors`
 (left out where nothing goes on from it), `state.json`, and `manifest.json`, which is written last
-and holds the size and hash of each. It is made under a name of its process's own and renamed when
-complete, while nobody can take the run over: a process that lost its run publishes nothing.
+and holds the size and hash of each. While a run whose tensors are cut over processes goes on, each
+process writes its share, and files of shares stand for the first two.
 """
 
-import logging
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Collection, Generator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -22,11 +18,15 @@ from safetensors.torch import (
     save_file,  # pyright: ignore[reportUnknownVariableType]  (`PathLike` without parameter)
 )
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
 
 from models.architecture.build import build_model
 from models.architecture.vlm import VisionLanguageModel
-from models.manifest import verify, write_manifest
+from models.manifest import Facts, facts_of, write_manifest
+from models.training import shares
+from models.training.checkpoint_folders import Holding, begin, newest_valid, publish
 from models.training.guard import Recent
+from models.training.optimizer import moments_like
 from models.training.sharding import cut_like
 from orchestrator.errors import RecordError
 from orchestrator.spec.model import ModelConfig, VisionConfig
@@ -37,10 +37,8 @@ from orchestrator.store.layout import RunFolder
 MODEL = "model.safetensors"
 STATE = "state.json"
 
-PART = ".part"
-"""Ends the names of folders that are being written."""
-
-log = logging.getLogger(__name__)
+WEIGHTS, OPTIMIZER = "weights/", "optimizer/"
+"""How the names of tensors begin in files of shares."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +59,6 @@ class Checkpoint:
     """Loss and gradient norm of the last good steps, where spikes are looked for."""
 
 
-Holding = Callable[[], AbstractContextManager[None]]
-"""Gives contexts in which nobody can take the run over (`StageContext.holding`)."""
-
-
 def save(
     checkpoints: Path,
     checkpoint: Checkpoint,
@@ -73,7 +67,7 @@ def save(
     also: Collection[int] = (),
     holding: Holding = nullcontext,
 ) -> Path:
-    """Write a checkpoint, remove all but the last `keep` up to it, return its folder.
+    """Write a checkpoint whose tensors are whole, remove all but the last `keep` up to it.
 
     A crash at any point leaves no folder of this name, or a complete one.
 
@@ -84,46 +78,75 @@ def save(
         also: positions of others that stay.
         holding: gives contexts in which nobody can take the run over.
 
+    Returns:
+        Its folder.
+
     Raises:
         LeaseHeldError: if the run was taken over; what the other process wrote is untouched.
     """
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{checkpoint.position}.", suffix=PART, dir=checkpoints))
-    try:
-        _fill(part, checkpoint)
-    except OSError:
-        with holding():  # whoever took the run over has cleared leftovers away, this among them
-            raise
-    with holding():
-        final = checkpoints / str(checkpoint.position)
-        if final.exists():  # it was found damaged, or training would not have come here again
-            shutil.rmtree(final)
-        part.rename(final)
-        _sync_folder(checkpoints)
-        _prune(checkpoints, keep=keep, also=also, latest=checkpoint.position)
-    return final
+    part = begin(checkpoints, checkpoint.position)
+    with _unless_taken_over(holding):
+        _write_tensors(part / MODEL, checkpoint.weights)
+        if checkpoint.optimizer is not None:
+            _write_tensors(part / OPTIMIZER_FILE, checkpoint.optimizer)
+        _write_state(part, checkpoint)
+        write_manifest(part)
+    return publish(part, checkpoint.position, keep=keep, also=also, holding=holding)
 
 
-def clear(checkpoints: Path, *, keep: int, latest: int, also: Collection[int] = ()) -> None:
-    """Remove leftover parts, and all but the last `keep` checkpoints up to position `latest`.
+def save_shares(
+    part: Path,
+    checkpoint: Checkpoint,
+    mesh: DeviceMesh,
+    *,
+    keep: int,
+    also: Collection[int],
+    holding: Holding,
+) -> None:
+    """Write a checkpoint whose tensors are cut over processes; each of them calls this.
 
-    Those at the positions `also` stay.
+    Each writes and hashes its share; the first one publishes what all have written.
 
-    One beyond `latest` was found damaged, or training would have gone on from it. The caller
-    makes sure that nobody can take the run over meanwhile.
+    Args:
+        part: the folder that `begin` has made for it, the same for all.
+        checkpoint: what is written; its tensors lie on the CPU.
+        mesh: the processes.
+        keep: how many stay, this one among them.
+        also: positions of others that stay.
+        holding: gives contexts in which nobody can take the run over.
+
+    Raises:
+        LeaseHeldError: if the run was taken over; what the other process wrote is untouched.
     """
-    if not checkpoints.is_dir():
-        return
-    for path in checkpoints.glob(f".*{PART}"):
-        shutil.rmtree(path, ignore_errors=True)
-    _prune(checkpoints, keep=keep, also=also, latest=latest)
+    assert checkpoint.optimizer is not None, "the run goes on from here"
+    kinds = _named(WEIGHTS, checkpoint.weights), _named(OPTIMIZER, checkpoint.optimizer)
+    with _unless_taken_over(holding):
+        shares.write(part, kinds, mesh)
+        facts = {path.name: facts_of(path) for path in shares.written_by(part, mesh)}
+        everyones: list[dict[str, Facts]] = [{} for _ in range(mesh.size())]
+        torch.distributed.all_gather_object(everyones, facts, group=mesh.get_group())
+        if mesh.get_rank() != 0:
+            return
+        _write_state(part, checkpoint)
+        write_manifest(part, {name: known for each in everyones for name, known in each.items()})
+    publish(part, checkpoint.position, keep=keep, also=also, holding=holding)
 
 
-def _fill(part: Path, checkpoint: Checkpoint) -> None:
-    """Write the files of a checkpoint into an empty folder."""
-    _write_tensors(part / MODEL, checkpoint.weights)
-    if checkpoint.optimizer is not None:
-        _write_tensors(part / OPTIMIZER_FILE, checkpoint.optimizer)
+@contextmanager
+def _unless_taken_over(holding: Holding) -> Generator[None]:
+    """Say of a failure to write if it came from losing the run.
+
+    Whoever took the run over has cleared leftovers away, the folder that is being filled among
+    them.
+    """
+    try:
+        yield
+    except OSError:
+        with holding():
+            raise
+
+
+def _write_state(part: Path, checkpoint: Checkpoint) -> None:
     state: dict[str, object] = {
         "step": checkpoint.step,
         "position": checkpoint.position,
@@ -132,40 +155,55 @@ def _fill(part: Path, checkpoint: Checkpoint) -> None:
     if checkpoint.recent:
         state["recent"] = checkpoint.recent
     write_json(part / STATE, state)
-    write_manifest(part)
-    part.chmod(0o755)  # the temporary folder's mode is for its owner alone
 
 
-def newest_valid(checkpoints: Path) -> Path | None:
-    """Return the folder of the newest checkpoint that is what its manifest says; None if none is.
+def read(
+    folder: Path, module: nn.Module | None = None, mesh: DeviceMesh | None = None
+) -> Checkpoint:
+    """Read a checkpoint that `newest_valid` or `verify` has found good.
 
-    A damaged one is named in the log and passed over for the one before it.
+    Args:
+        folder: where it lies.
+        module: is cut over processes; shares are read as it is cut. None to read whole tensors.
+        mesh: the processes, each of which calls this; None for one that reads by itself.
     """
-    for position in reversed(positions(checkpoints)):
-        folder = checkpoints / str(position)
-        try:
-            verify(folder)
-        except RecordError as error:
-            log.warning("checkpoint passed over: %s", error)
-        else:
-            return folder
-    return None
-
-
-def read(folder: Path) -> Checkpoint:
-    """Read a checkpoint that `newest_valid` or `verify` has found good."""
     state = read_json(folder / STATE)
-    step, position = cast(int, state["step"]), cast(int, state["position"])
+    weights, optimizer = (
+        _read_shares(folder, module, mesh) if shares.are_in(folder) else _read_whole(folder)
+    )
     recent = cast(list[list[float]], state.get("recent", []))
-    optimizer = folder / OPTIMIZER_FILE
     return Checkpoint(
-        step=step,
-        position=position,
+        step=cast(int, state["step"]),
+        position=cast(int, state["position"]),
         counters=cast(dict[str, int], state["counters"]),
-        weights=load_file(folder / MODEL),
-        optimizer=load_file(optimizer) if optimizer.exists() else None,
+        weights=weights,
+        optimizer=optimizer,
         recent=tuple((loss, norm) for loss, norm in recent),
     )
+
+
+_Read = tuple[dict[str, Tensor], dict[str, Tensor] | None]
+
+
+def _read_whole(folder: Path) -> _Read:
+    optimizer = folder / OPTIMIZER_FILE
+    return load_file(folder / MODEL), load_file(optimizer) if optimizer.exists() else None
+
+
+def _read_shares(folder: Path, module: nn.Module | None, mesh: DeviceMesh | None) -> _Read:
+    like: dict[str, Tensor] = {}
+    if module is not None:
+        like = {**_named(WEIGHTS, module.state_dict()), **_named(OPTIMIZER, moments_like(module))}
+    found = shares.read(folder, like, mesh)
+    weights, optimizer = (
+        {name.removeprefix(kind): tensor for name, tensor in found.items() if name.startswith(kind)}
+        for kind in (WEIGHTS, OPTIMIZER)
+    )
+    return weights, optimizer  # without any before the first step
+
+
+def _named(kind: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{kind}{name}": tensor for name, tensor in tensors.items()}
 
 
 def finished(folder: RunFolder) -> Checkpoint:
@@ -243,29 +281,6 @@ def _other_model(what: str, where: str) -> RecordError:
     return RecordError(what, where, "declare the model that this checkpoint was trained as")
 
 
-def positions(checkpoints: Path) -> list[int]:
-    """Return the positions of all checkpoints, damaged ones too, in ascending order."""
-    if not checkpoints.is_dir():
-        return []
-    return sorted(int(path.name) for path in checkpoints.iterdir() if path.name.isdecimal())
-
-
-def _prune(checkpoints: Path, *, keep: int, also: Collection[int], latest: int) -> None:
-    there = positions(checkpoints)
-    kept = [position for position in there if position <= latest][-keep:]
-    for position in there:
-        if position not in kept and position not in also:
-            shutil.rmtree(checkpoints / str(position))
-
-
 def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     with replacing(path) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

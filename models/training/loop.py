@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from models.architecture.vlm import VisionLanguageModel
-from models.training import checkpoint
+from models.training import checkpoint_folders
 from models.training.optimizer import set_learning_rate
 from models.training.ranks import Ranks, joined
 from models.training.sharding import gathered, is_sharded, outline, shard, total_norm
@@ -47,15 +47,15 @@ def train(training: Training, context: StageContext) -> Trained:
         RecordError: if the run's checkpoint is of another model, or one to go back to is damaged.
     """
     with joined(context.world, context.execution) as ranks:
-        standing = resume(training, context, ranks)
         whole = _spread(training, context)
+        standing = resume(training, context, ranks)
         try:
             _go_on(training, context, ranks, standing)
         finally:
             standing.writer.wait()
         if ranks.world.is_first:
             with context.holding():
-                checkpoint.clear(context.folder.checkpoints, keep=1, latest=training.end)
+                checkpoint_folders.clear(context.folder.checkpoints, keep=1, latest=training.end)
         module = training.module
         if whole is not None:
             weights = gathered(module.state_dict(), keep=ranks.world.is_first)
@@ -89,7 +89,7 @@ def _go_on(training: Training, context: StageContext, ranks: Ranks, standing: St
     """Go from a position to the end, all processes in step."""
     context.resumed(standing.position // training.batch)
     if is_anchor(training, standing.position):
-        save(training, context, standing, beside=True)
+        save(training, context, ranks, standing, beside=True)
     saved = time.monotonic()
     while standing.position < training.end:
         context.report(_step(training, context, ranks, standing))
@@ -100,7 +100,7 @@ def _go_on(training: Training, context: StageContext, ranks: Ranks, standing: St
         stopped, due = any(stop for stop, _ in told), any(due for _, due in told)
         last = position == training.end or stopped
         if last or due or is_anchor(training, position):
-            save(training, context, standing, beside=not last)
+            save(training, context, ranks, standing, beside=not last)
             saved = time.monotonic()
         if stopped:
             ranks.everyones(None)  # the checkpoint is there before anybody leaves

@@ -10,6 +10,9 @@ from models.training.sharding import cut_like
 from orchestrator.errors import RecordError
 from orchestrator.spec.optimizer import Decay, OptimizerConfig
 
+MOMENTS = ("exp_avg", "exp_avg_sq")
+"""Kinds of AdamW's state that have a parameter's shape."""
+
 SCALE = "lr_scale"
 """Names a group's learning rate in multiples of the schedule's."""
 
@@ -72,6 +75,15 @@ def state_tensors(optimizer: torch.optim.Optimizer, module: nn.Module) -> dict[s
         for name, parameter in module.named_parameters()
         for kind, tensor in optimizer.state[parameter].items()
         if parameter in optimizer.state
+    }
+
+
+def moments_like(module: nn.Module) -> dict[str, Tensor]:
+    """Return tensors shaped and cut as AdamW's moments are, by the names of `state_tensors`."""
+    return {
+        f"{name}.{kind}": parameter.detach()
+        for name, parameter in module.named_parameters()
+        for kind in MOMENTS
     }
 
 

@@ -11,24 +11,32 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
 
+from models.training.sharding import is_sharded
 from orchestrator.spec.execution import Device, Execution
 from orchestrator.store.world import World
 
 PATIENCE = timedelta(minutes=10)
 """How long a process waits for the others at any step. An assumption: longer than any step."""
 
+WRITING = timedelta(hours=1)
+"""How long a process waits for the others to write shares. An assumption: 100 GB at 30 MB/s."""
+
 
 class Ranks:
     """The processes of an attempt, seen from one of them. Alone, nothing is exchanged."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, hosts: DeviceMesh | None = None) -> None:
         """Exchange nothing yet.
 
         Args:
             world: this process's place; more than one are in a process group already.
+            hosts: the processes by their CPUs, for exchanges beside the steps; where they keep
+                shares.
         """
         self.world = world
+        self.hosts = hosts
 
     def everyones(self, value: Any) -> list[Any]:
         """Return what each process gives, by rank."""
@@ -96,6 +104,12 @@ def joined(world: World, execution: Execution) -> Generator[Ranks]:
         timeout=PATIENCE,
     )
     try:
-        yield Ranks(world)
+        yield Ranks(world, _hosts() if is_sharded(execution, world) else None)
     finally:
         torch.distributed.destroy_process_group()
+
+
+def _hosts() -> DeviceMesh:
+    group = torch.distributed.new_group(backend="gloo", timeout=WRITING)
+    assert isinstance(group, torch.distributed.ProcessGroup)
+    return DeviceMesh.from_group(group, "cpu")

@@ -69,9 +69,9 @@ def shard(
 def cut_like(whole: Tensor, share: Tensor) -> Tensor:
     """Return this process's share of a tensor that all of them have, cut as another one is.
 
-    One that is not cut comes back whole.
+    One that is not to be cut comes back whole, one that is cut already as it is.
     """
-    if not isinstance(share, DTensor):
+    if not isinstance(share, DTensor) or isinstance(whole, DTensor):
         return whole
     whole = whole.to(share.device)
     return distribute_tensor(whole, share.device_mesh, share.placements, src_data_rank=None)
@@ -105,6 +105,31 @@ def copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         copies[name] = copy.copy_(whole, non_blocking=True)
     if torch.cuda.is_initialized():
         torch.cuda.synchronize()
+    return copies
+
+
+def copied_shares(tensors: Mapping[str, Tensor], mesh: DeviceMesh) -> dict[str, Tensor]:
+    """Return copies on the CPU of this process's shares, and of tensors that are whole.
+
+    Args:
+        tensors: shares, or whole ones.
+        mesh: the processes by their CPUs, in the order in which the shares are cut.
+    """
+    local = {
+        name: tensor.to_local() if isinstance(tensor, DTensor) else tensor
+        for name, tensor in tensors.items()
+    }
+    copies = copied(local)
+    for name, tensor in tensors.items():
+        if isinstance(tensor, DTensor):
+            copies[name] = DTensor.from_local(
+                copies[name],
+                mesh,
+                tensor.placements,
+                run_check=False,
+                shape=tensor.shape,
+                stride=tensor.stride(),
+            )
     return copies
 
 

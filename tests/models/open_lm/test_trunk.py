@@ -14,7 +14,7 @@ import torch
 from models.data.shards import write_token_shards
 from models.open_lm import process
 from models.open_lm.trunk import newest_step, text_pretrain
-from models.training import checkpoint
+from models.training import checkpoint, checkpoint_folders
 from orchestrator.errors import ConfigError, DataError, RecordError
 from orchestrator.spec.guard import BadStep, Guard
 from orchestrator.spec.identity import run_id
@@ -87,7 +87,7 @@ def test_a_stop_costs_what_is_since_the_last_checkpoint(
     stopped = contexts(segment(STEPS), stop_after=1)
     with pytest.raises(StoppedError, match="step"):
         text_pretrain(stopped)
-    assert checkpoint.newest_valid(stopped.folder.checkpoints) is None
+    assert checkpoint_folders.newest_valid(stopped.folder.checkpoints) is None
     reached = newest_step(files(stopped))
     assert reached is not None
     assert 0 < reached < STEPS
@@ -132,7 +132,7 @@ def test_an_end_without_error_is_not_taken_for_one_with_a_result(
     context = contexts(segment(STEPS))
     with pytest.raises(DivergedError):
         text_pretrain(context)
-    assert checkpoint.newest_valid(context.folder.checkpoints) is None
+    assert checkpoint_folders.newest_valid(context.folder.checkpoints) is None
     monkeypatch.delenv("STANDIN_SPOIL")
     monkeypatch.setenv("STANDIN_DIE", "epoch_1")
     with pytest.raises(RecordError):  # of another cause, though the log still tells of the first

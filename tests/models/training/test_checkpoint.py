@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from models.architecture.build import build_model
-from models.training import checkpoint
+from models.manifest import verify
+from models.training import checkpoint, checkpoint_folders
 from models.training.checkpoint import Checkpoint, load_trained, load_weights
 from orchestrator.errors import LaunchError, RecordError
 from orchestrator.spec.model import Encoder, ModelConfig, Norm, VisionConfig
@@ -34,7 +35,7 @@ def sample(position: int, *, optimizer: bool = True) -> Checkpoint:
 def test_what_was_written_is_read(tmp_path: Path, optimizer: bool) -> None:
     written = sample(40, optimizer=optimizer)
     folder = checkpoint.save(tmp_path / "a folder", written, keep=1)
-    assert folder == checkpoint.newest_valid(tmp_path / "a folder")
+    assert folder == checkpoint_folders.newest_valid(tmp_path / "a folder")
     found = checkpoint.read(folder)
     assert (found.step, found.position, found.counters) == (4, 40, {"supervised_tokens": 120})
     torch.testing.assert_close(dict(found.weights), dict(written.weights), atol=0, rtol=0)
@@ -50,13 +51,13 @@ def test_equal_weights_give_equal_bytes(tmp_path: Path) -> None:
 
 
 def test_there_is_no_checkpoint_where_there_is_no_folder(tmp_path: Path) -> None:
-    assert checkpoint.newest_valid(tmp_path / "none") is None
+    assert checkpoint_folders.newest_valid(tmp_path / "none") is None
 
 
 def test_the_newest_is_the_one_of_the_highest_position(tmp_path: Path) -> None:
     for position in (100, 90, 1000):
         checkpoint.save(tmp_path, sample(position), keep=9)
-    assert checkpoint.newest_valid(tmp_path) == tmp_path / "1000"
+    assert checkpoint_folders.newest_valid(tmp_path) == tmp_path / "1000"
 
 
 def cut_off(path: Path) -> None:
@@ -78,32 +79,32 @@ def test_a_damaged_one_is_passed_over_for_the_one_before_it(
     checkpoint.save(tmp_path, sample(10), keep=9)
     newest = checkpoint.save(tmp_path, sample(20), keep=9)
     damage(newest / name)
-    assert checkpoint.newest_valid(tmp_path) == tmp_path / "10"
+    assert checkpoint_folders.newest_valid(tmp_path) == tmp_path / "10"
     with pytest.raises(RecordError) as caught:
-        checkpoint.verify(newest)
+        verify(newest)
     assert caught.value.where == str(newest / name)
 
 
 def test_one_without_its_manifest_was_never_finished(tmp_path: Path) -> None:
     (checkpoint.save(tmp_path, sample(10), keep=9) / "manifest.json").unlink()
-    assert checkpoint.newest_valid(tmp_path) is None
+    assert checkpoint_folders.newest_valid(tmp_path) is None
 
 
 def test_a_part_left_by_a_crash_is_no_checkpoint_and_is_cleared_away(tmp_path: Path) -> None:
     part = tmp_path / ".20.abc.part"
     part.mkdir()
     (part / "model.safetensors").write_text("half")
-    assert checkpoint.newest_valid(tmp_path) is None
+    assert checkpoint_folders.newest_valid(tmp_path) is None
     checkpoint.save(tmp_path, sample(20), keep=1)
     assert part.exists()  # it may be another process's, which has not noticed yet
-    checkpoint.clear(tmp_path, keep=1, latest=20)
+    checkpoint_folders.clear(tmp_path, keep=1, latest=20)
     assert [path.name for path in tmp_path.iterdir()] == ["20"]
 
 
 def test_the_last_ones_up_to_the_newest_are_kept(tmp_path: Path) -> None:
     for position in (10, 20, 90, 30):  # 90: found damaged, so that training went on from 20
         checkpoint.save(tmp_path, sample(position), keep=2)
-    assert checkpoint.positions(tmp_path) == [20, 30]
+    assert checkpoint_folders.positions(tmp_path) == [20, 30]
 
 
 def test_a_process_that_lost_its_run_changes_nothing_in_it(tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_a_process_that_lost_its_run_changes_nothing_in_it(tmp_path: Path) -> No
     for position in (10, 25, 40):  # one that is there, one between, one beyond
         with pytest.raises(LaunchError):
             checkpoint.save(tmp_path, sample(position), keep=1, holding=lost)
-    assert checkpoint.positions(tmp_path) == [10, 20, 30]
+    assert checkpoint_folders.positions(tmp_path) == [10, 20, 30]
     assert all(path.stat().st_ino == node for path, node in before.items())
 
 
@@ -125,7 +126,7 @@ def test_a_process_whose_half_written_folder_was_cleared_away_says_that_it_lost_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cleared(*_: object) -> None:
-        checkpoint.clear(tmp_path, keep=1, latest=0)  # by whoever took the run over
+        checkpoint_folders.clear(tmp_path, keep=1, latest=0)  # by whoever took the run over
         raise FileNotFoundError
 
     def lost() -> AbstractContextManager[None]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.training import checkpoint
+from models.training import checkpoint, checkpoint_folders
 from models.training.guard import Judge
 from models.training.loop import train
 from models.training.loss import Part
@@ -169,7 +169,7 @@ def test_a_bad_step_near_the_start_goes_back_to_it(stage_context: Contexts) -> N
     context = stage_context(RUN)
     train(training(REWIND, {2: math.nan}), context)
     assert left_out(context) == {2: 2}
-    assert checkpoint.positions(context.folder.checkpoints) == [STEPS * BATCH]
+    assert checkpoint_folders.positions(context.folder.checkpoints) == [STEPS * BATCH]
 
 
 def test_a_run_goes_back_no_further_than_where_it_began(stage_context: Contexts) -> None:

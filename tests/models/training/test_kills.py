@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from models import stages
-from models.training import checkpoint, standing
+from models.training import checkpoint, checkpoint_folders, standing
 from models.training.training import Training
 from orchestrator.store.stage import StoppedError
 from tests.models.test_stages import trunk
@@ -139,7 +139,7 @@ def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before_it(
     hurt = stage_context(trunk(STEPS), runs="hurt", stop_after=3)
     with pytest.raises(StoppedError):
         stages.text_pretrain(hurt)
-    positions = checkpoint.positions(hurt.folder.checkpoints)
+    positions = checkpoint_folders.positions(hurt.folder.checkpoints)
     assert len(positions) == standing.CHECKPOINTS_KEPT
     damage(hurt.folder.checkpoints / str(positions[-1]) / name)
     resumed = stage_context(trunk(STEPS), runs="hurt")

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.training import checkpoint
+from models.training import checkpoint, checkpoint_folders
 from models.training.loop import train
 from models.training.loss import Part
 from models.training.optimizer import build_optimizer
@@ -76,7 +76,7 @@ def training(**change: Any) -> Training:
 
 
 def final(context: Any) -> checkpoint.Checkpoint:
-    assert checkpoint.positions(context.folder.checkpoints) == [STEPS * BATCH]
+    assert checkpoint_folders.positions(context.folder.checkpoints) == [STEPS * BATCH]
     return checkpoint.finished(context.folder)
 
 
@@ -129,7 +129,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_made_again(
     for _ in range(3):
         with pytest.raises(StoppedError):
             train(training(), stage_context(RUN, stop_after=1))
-    assert checkpoint.positions(folder.checkpoints) == [2 * BATCH, 3 * BATCH]
+    assert checkpoint_folders.positions(folder.checkpoints) == [2 * BATCH, 3 * BATCH]
     (folder.checkpoints / str(3 * BATCH) / "model.safetensors").write_bytes(b"")
     context = stage_context(RUN)
     train(training(), context)
@@ -205,7 +205,7 @@ def test_optimizer_state_is_kept_only_for_runs_that_go_on(stage_context: Context
     with pytest.raises(StoppedError):
         train(training(keep_optimizer=False), stage_context(RUN, stop_after=2))
     context = stage_context(RUN)
-    stopped = checkpoint.newest_valid(context.folder.checkpoints)
+    stopped = checkpoint_folders.newest_valid(context.folder.checkpoints)
     assert stopped is not None
     assert checkpoint.read(stopped).optimizer is not None
     train(training(keep_optimizer=False), context)
@@ -264,7 +264,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_is_not_saved(
     with pytest.raises(DivergedError, match="step 3"):
         train(diverging, context)
     assert len(context.reports) == 2
-    assert checkpoint.positions(context.folder.checkpoints) == []
+    assert checkpoint_folders.positions(context.folder.checkpoints) == []
 
 
 @pytest.mark.parametrize("value", [math.inf, math.nan])
@@ -286,5 +286,5 @@ def test_a_gradient_that_is_no_number_ends_the_run_before_it_reaches_the_weights
     context = stage_context(RUN)
     with pytest.raises(DivergedError, match=r"gradient's norm is .* at step 2"):
         train(made, context)
-    assert checkpoint.positions(context.folder.checkpoints) == [BATCH]
+    assert checkpoint_folders.positions(context.folder.checkpoints) == [BATCH]
     assert all(bool(parameter.isfinite().all()) for parameter in module.parameters())

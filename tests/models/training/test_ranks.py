@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models import stages
-from models.training import checkpoint
+from models.training import checkpoint, checkpoint_folders
 from orchestrator.spec.execution import Execution
 from orchestrator.spec.guard import BadStep, Guard
 from orchestrator.spec.parallel import Recompute, Sharding
@@ -116,7 +116,7 @@ def test_a_stop_seen_by_one_stops_all_and_another_number_goes_on(stage_context: 
     told = together(stage_context, trunk(4), 2, stops=(None, 2), runs="stopped")
     assert [word for _, word, _, _ in told] == ["stopped", "stopped"]
     folder = stage_context(trunk(4), runs="stopped").folder
-    assert checkpoint.positions(folder.checkpoints) == [2 * BATCH]
+    assert checkpoint_folders.positions(folder.checkpoints) == [2 * BATCH]
     for size in (3, 1):
         told = together(stage_context, trunk(4), size, runs="stopped")
         assert {word for _, word, _, _ in told} == {"done"}
@@ -160,21 +160,21 @@ def test_processes_with_a_share_of_the_weights_follow_the_loss_curve_of_one(
     assert gap < TOLERANCE
 
 
-def test_shares_are_stopped_saved_whole_and_taken_up_by_another_number_or_way(
+def test_shares_are_stopped_saved_as_such_and_taken_up_by_another_number_or_way(
     stage_context: Contexts,
 ) -> None:
-    ways = ((2, SHARDED), (3, SHARDED), (2, Execution()), (1, Execution()))
+    ways = ((2, SHARDED), (3, SHARDED), (2, Execution()), (2, SHARDED), (1, Execution()))
+    config = trunk(len(ways))
     for stop, (size, execution) in enumerate(ways, start=1):
         stops = [1 if stop < len(ways) else None] * size
         told = together(
-            stage_context, trunk(4), size, stops=stops, runs="shares", execution=execution
+            stage_context, config, size, stops=stops, runs="shares", execution=execution
         )
         wanted = {"stopped"} if stop < len(ways) else {"done"}
         assert {word for _, word, _, _ in told} == wanted, told
-    together(stage_context, trunk(4), 1, runs="alone")
+    together(stage_context, config, 1, runs="alone")
     gap = differ(
-        weights(stage_context, trunk(4), runs="shares"),
-        weights(stage_context, trunk(4), runs="alone"),
+        weights(stage_context, config, runs="shares"), weights(stage_context, config, runs="alone")
     )
     assert gap < TOLERANCE
 
