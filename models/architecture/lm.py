@@ -88,9 +88,18 @@ class Decoder(nn.Module):
     """
 
     def __init__(
-        self, *, vocab_size: int, depth: int, shape: BlockShape, weight_tying: bool
+        self,
+        *,
+        vocab_size: int,
+        depth: int,
+        shape: BlockShape,
+        weight_tying: bool,
+        post_embed_norm: bool = False,
     ) -> None:
         super().__init__()
+        self.post_embed_norm = (
+            build_norm(shape.norm, shape.width) if post_embed_norm else nn.Identity()
+        )
         self.tok_embeddings = nn.Embedding(vocab_size, shape.width)
         self.layers = nn.ModuleList(Block(shape) for _ in range(depth))
         self.norm = build_norm(shape.norm, shape.width)
@@ -128,7 +137,7 @@ class Decoder(nn.Module):
             Activations, (B, T, D), from which `logits` reads.
         """
         visible, rotation = self._seen(embedded, documents, cache, layout)
-        x = embedded
+        x = self.post_embed_norm(embedded)
         for index, block in enumerate(self.layers):
             kept = None if cache is None else cache.layers[index]
             if self.recompute and torch.is_grad_enabled() and cache is None:
@@ -186,7 +195,7 @@ class Decoder(nn.Module):
             wide = places[:, None, :, None].expand(-1, -1, -1, layout.mask.shape[-1])
             mask = layout.mask.gather(2, wide)  # (B, 1, n, S)
             queries = Queries(places, table.at(layout.places.gather(1, places)), mask)
-        x = embedded
+        x = self.post_embed_norm(embedded)
         for index, block in enumerate(self.layers[:-1]):
             x = block(x, visible, rotation, None if cache is None else cache.layers[index])
         return x, rotation, queries
@@ -200,7 +209,7 @@ class Decoder(nn.Module):
             embedded: token embeddings of one document per row, images in their places, (B, T, D).
         """
         visible, rotation = self._seen(embedded, None, None, None)
-        x = embedded
+        x = self.post_embed_norm(embedded)
         for number, block in enumerate(self.layers, start=1):
             x = block(x, visible, rotation, None)
             yield x if number < len(self.layers) else self.norm(x)
@@ -282,6 +291,7 @@ def build_decoder(model: ModelConfig) -> Decoder:
         depth=model.depth,
         shape=shape,
         weight_tying=model.weight_tying,
+        post_embed_norm=model.post_embed_norm,
     )
 
 

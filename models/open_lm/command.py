@@ -75,7 +75,7 @@ def model_json(model: ModelConfig, device: Device) -> dict[str, int | bool | str
         "n_heads": model.heads,
         "seq_len": model.seq_len,
         "vocab_size": model.vocab_size,
-        "post_embed_norm": False,
+        "post_embed_norm": model.post_embed_norm,
         "weight_tying": model.weight_tying,
         "model_norm": model.norm.value,
         "qk_norm": model.qk_norm,

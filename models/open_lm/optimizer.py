@@ -46,6 +46,66 @@ def read_optimizer(checkpoint: Path) -> dict[str, Tensor]:
     return found
 
 
+def write_optimizer(
+    checkpoint: Path,
+    state: Mapping[str, Tensor],
+    *,
+    optimizer: OptimizerConfig,
+    learning_rate: float,
+) -> Path:
+    """Write the optimizer's state beside an `epoch_<n>.pt` that `write_decoder` has written.
+
+    OpenLM goes on from the two with `--resume`.
+
+    Args:
+        checkpoint: the decoder's file.
+        state: AdamW's, named `<parameter>.<kind>`, of each of its parameters.
+        optimizer: the hyper-parameters it was trained with.
+        learning_rate: of the last step. OpenLM sets its own at the next one.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: if not all weights were decayed, or the path holds `epoch_` elsewhere.
+        RecordError: if the decoder's file cannot be read, or state of a parameter is missing.
+    """
+    _check_decay(optimizer)
+    check_path(checkpoint.parent)
+    path = optimizer_path(checkpoint)
+    names = _parameters(checkpoint)
+    for name in names:
+        if any(f"{name}.{kind}" not in state for kind in KINDS):
+            raise RecordError(
+                f"there is no optimizer state of {name}",
+                str(checkpoint),
+                "give the state of the checkpoint that the decoder is of",
+            )
+    numbered = {
+        number: {kind: state[f"{name}.{kind}"].detach().cpu() for kind in KINDS}
+        for number, name in enumerate(names)
+    }
+    rates = _rates(optimizer, learning_rate)
+    # What torch's AdamW keeps beside these is its own: `load_state_dict` takes it from the group.
+    usual: dict[str, object] = torch.optim.AdamW([torch.zeros(1)]).state_dict()["param_groups"][0]
+    groups: list[dict[str, object]] = [
+        {**usual, **rates, "weight_decay": 0.0, "params": []},
+        {
+            **usual,
+            **rates,
+            "weight_decay": optimizer.weight_decay,
+            "params": list(numbered),
+        },
+    ]
+    content: dict[str, object] = {
+        "epoch": load(checkpoint).get("epoch", 0),
+        "optimizer": {"state": numbered, "param_groups": groups},
+    }
+    with replacing(path) as temporary:
+        torch.save(content, temporary)
+    return path
+
+
 def rebase(
     checkpoint: Path, folder: Path, *, optimizer: OptimizerConfig, peak: float, seed: int
 ) -> Path:
@@ -70,12 +130,7 @@ def rebase(
         ConfigError: if weights are not all to be decayed, or the path holds `epoch_` elsewhere.
         RecordError: if one of the two files cannot be read.
     """
-    if optimizer.decay is not Decay.ALL:
-        raise ConfigError(
-            "OpenLM decays all weights, whatever their shape",
-            where="optimizer.decay",
-            mend=f"declare decay: {Decay.ALL}",
-        )
+    _check_decay(optimizer)
     check_path(folder)
     model = {**load(checkpoint)}
     number_of_sources = len(cast(list[int], model.get("next_shard_per_source", [0])))
@@ -89,11 +144,7 @@ def rebase(
     path = optimizer_path(checkpoint)
     kept = {**load(path)}
     state = cast(dict[str, Any], kept["optimizer"])
-    rates = {
-        "lr": peak,
-        "betas": (optimizer.beta1, optimizer.beta2),
-        "eps": optimizer.eps,
-    }
+    rates = _rates(optimizer, peak)
     groups = [
         {**group, **rates, "weight_decay": optimizer.weight_decay if group["params"] else 0.0}
         for group in state["param_groups"]
@@ -106,6 +157,23 @@ def rebase(
     with replacing(written) as temporary:
         torch.save({**model, **fresh}, temporary)
     return written
+
+
+def _check_decay(optimizer: OptimizerConfig) -> None:
+    if optimizer.decay is not Decay.ALL:
+        raise ConfigError(
+            "OpenLM decays all weights, whatever their shape",
+            where="optimizer.decay",
+            mend=f"declare decay: {Decay.ALL}",
+        )
+
+
+def _rates(optimizer: OptimizerConfig, learning_rate: float) -> dict[str, object]:
+    return {
+        "lr": learning_rate,
+        "betas": (optimizer.beta1, optimizer.beta2),
+        "eps": optimizer.eps,
+    }
 
 
 def optimizer_path(checkpoint: Path) -> Path:

@@ -66,6 +66,9 @@ class ModelConfig:
     weight_tying: bool = False
     """Whether the output layer shares the embedding's weights; never in OpenLM's presets."""
 
+    post_embed_norm: bool = False
+    """Whether embeddings, of tokens and of images, are normalised before the first block."""
+
     def __post_init__(self) -> None:
         for name in ("width", "depth", "heads", "ffn_multiple"):
             check_at_least(name, getattr(self, name), 1)

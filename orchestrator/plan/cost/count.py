@@ -25,7 +25,7 @@ def block_params(model: ModelConfig) -> int:
 
 def body_params(model: ModelConfig) -> int:
     """Return the parameters of blocks and norms: the non-embedding count N of scaling laws."""
-    return model.depth * block_params(model) + _norm_params(model)
+    return model.depth * block_params(model) + (1 + model.post_embed_norm) * _norm_params(model)
 
 
 def total_params(model: ModelConfig) -> int:

@@ -202,8 +202,9 @@ def _training_activations(load: Load, layout: Parallelism, number: int) -> int:
         blocks = model.depth * block
     kept = _norm_bytes(model.norm, number) + number  # the last norm's, and the output's input
     last = model.width * (kept + 2 * number)  # and their gradients, when the scores are at work
+    first = model.post_embed_norm * model.width * _norm_bytes(model.norm, number)
     mask = is_packed * load.length  # of one byte
-    return load.length * (blocks + last + mask) + images
+    return load.length * (first + blocks + last + mask) + images
 
 
 def _cache(load: Load, number: int) -> int:

@@ -1,6 +1,7 @@
 """The decoder is OpenLM's: sizes, names, initial weights; and it attends as it should."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -362,6 +363,23 @@ def test_tied_weights_are_read_from_the_embedding() -> None:
     hidden = torch.randn(2, 32)
     assert "output.weight" not in tied.state_dict()
     assert torch.equal(tied.logits(hidden), F.linear(hidden, tied.tok_embeddings.weight))
+
+
+@torch.no_grad()
+def test_embeddings_are_normalised_before_the_first_block() -> None:
+    plain = build_decoder(TINY)
+    plain.initialise(torch.Generator().manual_seed(0))
+    normed = build_decoder(replace(TINY, post_embed_norm=True))
+    normed.initialise(torch.Generator().manual_seed(0))  # draws nothing for a norm
+    embedded = 3 * torch.randn(2, 8, TINY.width, generator=torch.Generator().manual_seed(1)) + 1
+    same = F.layer_norm(embedded, (TINY.width,), eps=1e-5)
+    chosen = torch.tensor([2, 9])
+    torch.testing.assert_close(normed(embedded), plain(same))
+    torch.testing.assert_close(normed.chosen(embedded, chosen), plain.chosen(same, chosen))
+    for state, expected in zip(normed.states(embedded), plain.states(same), strict=True):
+        torch.testing.assert_close(state, expected)
+    first, *_ = normed.state_dict()  # OpenLM numbers state in this order
+    assert first == "post_embed_norm.weight"
 
 
 def test_joined_caches_of_other_lengths_go_on_as_each_alone() -> None:

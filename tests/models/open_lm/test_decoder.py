@@ -27,6 +27,7 @@ def model(
         ffn=ffn,
         ffn_multiple=8,
         weight_tying=tied,
+        post_embed_norm=tied,
     )
 
 

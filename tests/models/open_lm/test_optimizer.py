@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from models.architecture.build import build_model
-from models.open_lm.decoder import read_decoder
+from models.open_lm.decoder import read_decoder, write_decoder
 from models.open_lm.files import load
-from models.open_lm.optimizer import optimizer_path, read_optimizer, rebase
+from models.open_lm.optimizer import optimizer_path, read_optimizer, rebase, write_optimizer
 from orchestrator.errors import ConfigError, RecordError
 from orchestrator.spec.model import ModelConfig
 from orchestrator.spec.optimizer import Decay, OptimizerConfig
@@ -159,3 +159,48 @@ def test_a_file_with_code_in_it_is_not_run(tmp_path: Path) -> None:
     with pytest.raises(RecordError):
         load(tmp_path / "stats_1.pt")
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_written_moments_are_numbered_as_open_lms_optimizer_numbers_them(
+    tmp_path: Path, tied: bool
+) -> None:
+    config = replace(MODEL, weight_tying=tied, post_embed_norm=True)
+    path, own = trained(tmp_path / "theirs", model=config)
+    decoder = read_decoder(path, config)
+    mine = tmp_path / "ours" / "epoch_7.pt"
+    mine.parent.mkdir()
+    write_decoder(mine, decoder, epoch=7, step=3)
+    used = OptimizerConfig()
+    written = write_optimizer(mine, own, optimizer=used, learning_rate=3e-3)
+    theirs, ours = (load(file)["optimizer"] for file in (optimizer_path(path), written))
+    assert written.name == "optimizer_7.pt"
+    assert_same(ours, theirs)
+    assert read_optimizer(mine).keys() == own.keys()
+
+
+def assert_same(one: Any, other: Any) -> None:
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_same(one[key], other[key])
+    elif isinstance(one, list):
+        assert len(one) == len(other)
+        for left, right in zip(one, other, strict=True):
+            assert_same(left, right)
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    else:
+        assert one == other
+
+
+def test_state_of_half_the_parameters_is_not_written(tmp_path: Path) -> None:
+    path, own = trained(tmp_path)
+    lost = next(name for name in own if name.startswith("layers.1"))
+    partial = {name: tensor for name, tensor in own.items() if name != lost}
+    with pytest.raises(RecordError) as caught:
+        write_optimizer(path, partial, optimizer=OptimizerConfig(), learning_rate=1e-3)
+    assert lost.rpartition(".")[0] in caught.value.what
+    matrices = OptimizerConfig(decay=Decay.MATRICES)
+    with pytest.raises(ConfigError):
+        write_optimizer(path, own, optimizer=matrices, learning_rate=1e-3)

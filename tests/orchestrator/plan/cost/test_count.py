@@ -44,6 +44,7 @@ SHAPES = [
         ffn=ffn,
         ffn_multiple=32,
         weight_tying=tied,
+        post_embed_norm=tied,
     )
     for width, depth, norm, qk_norm, ffn, tied in itertools.product(
         (32, 96), (1, 3), Norm, (False, True), FeedForward, (False, True)

@@ -121,6 +121,7 @@ def next_token_loss(logits: Tensor, targets: Tensor) -> Tensor:
         replace(MODEL, ffn=FeedForward.GELU),
         replace(MODEL, norm=Norm.RMS),
         replace(MODEL, norm=Norm.GAIN_ONLY, qk_norm=False),
+        replace(MODEL, depth=1, post_embed_norm=True),
     ],
 )
 def test_the_peak_is_that_of_a_real_step(model: ModelConfig, precision: Precision) -> None:
@@ -226,6 +227,17 @@ def test_a_block_keeps_what_is_counted(change: dict[str, Any], precision: Precis
     assert per_position == pytest.approx(
         counted, rel=0.01
     )  # norms' and attention's sums come on top
+
+
+@pytest.mark.parametrize("norm", [Norm.GAIN_ONLY, Norm.RMS])
+def test_a_norm_of_embeddings_keeps_what_is_counted(norm: Norm) -> None:
+    without = replace(MODEL, width=128, norm=norm)
+    models = without, replace(without, post_embed_norm=True)
+    kept = [saved_bytes(model, SLOT, 4) for model in models]
+    layout = Parallelism(micro_batch=4)
+    counted = [peak_memory(load(model, 4), layout, SLOT).activations for model in models]
+    # The first block keeps the embeddings either way, and the norm its own sums on top.
+    assert kept[1] - kept[0] == pytest.approx(counted[1] - counted[0], rel=0.05)
 
 
 def test_the_state_is_four_numbers_a_parameter() -> None:

@@ -77,6 +77,7 @@ def main() -> None:  # noqa: PLR0915  (one straight line, as the original)
         qk_norm=shape["qk_norm"],
         ffn=FeedForward.SWIGLU if "swiglu" in shape["ffn_type"] else FeedForward.GELU,
         weight_tying=shape["weight_tying"],
+        post_embed_norm=shape["post_embed_norm"],
     )
     model = build_model(config, None, args.seed).decoder
     optimizer = torch.optim.AdamW(
