@@ -35,7 +35,7 @@ OUTLIER_DEVIATIONS = 3
 """Standard deviations of the tokens' lengths beyond which one is an outlier (the paper's 3 sigma).
 """
 
-ROWS_AT_ONCE = 4096
+ROWS_AT_ONCE = 1024
 """Tokens that are weighed at once, which bounds memory."""
 
 

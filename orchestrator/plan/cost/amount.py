@@ -74,6 +74,8 @@ class Amount:
     """Positions whose next token is scored: the output layer skips the others."""
     images: int = 0
     """Images whose features pass the projector."""
+    compared: int = 0
+    """Positions whose states are held at once to be compared, layer by layer."""
     passes: int = FORWARD_PASSES
     """Forward passes that decoder and projector cost."""
     tower_passes: int = 0
@@ -162,6 +164,7 @@ def _held_out(config: Evaluate) -> Amount:
         length=(captions * behind**2 + text * seq_len**2) // positions,  # the mean over positions
         scored=loss * CAPTION_POSITIONS + text * seq_len,
         images=captions if shown else 0,
+        compared=rate * behind,
         tower_passes=tower_passes(shown, FORWARD_PASSES) if shown and captions else 0,
     )
 
