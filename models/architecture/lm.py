@@ -200,19 +200,22 @@ class Decoder(nn.Module):
             x = block(x, visible, rotation, None if cache is None else cache.layers[index])
         return x, rotation, queries
 
-    def states(self, embedded: Tensor) -> Iterator[Tensor]:
+    def states(self, x: Tensor) -> Iterator[Tensor]:
         """Yield what each block gives, (B, T, D); what the last gives, behind the last norm.
 
-        The next block is run when its state is asked for.
+        The next block is run when its state is asked for. No state but the last one yielded is
+        kept.
 
         Args:
-            embedded: token embeddings of one document per row, images in their places, (B, T, D).
+            x: token embeddings of one document per row, images in their places, (B, T, D).
         """
-        visible, rotation = self._seen(embedded, None, None, None)
-        x = self.post_embed_norm(embedded)
+        visible, rotation = self._seen(x, None, None, None)
+        x = self.post_embed_norm(x)
         for number, block in enumerate(self.layers, start=1):
             x = block(x, visible, rotation, None)
-            yield x if number < len(self.layers) else self.norm(x)
+            if number == len(self.layers):
+                x = self.norm(x)
+            yield x
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Score every token of the vocabulary: (..., D) -> (..., V), as matrix products give it."""

@@ -102,13 +102,13 @@ class VisionLanguageModel(nn.Module):
         return self.decoder.logits(self.decoder.chosen(embedded, chosen, cache, layout))
 
     def states(self, ids: Tensor, features: Tensor) -> Iterator[Tensor]:
-        """Yield what each block of the decoder gives, (B, T, D); the last, behind the last norm.
+        """Return what each block of the decoder gives, (B, T, D); the last, behind the last norm.
 
         Args:
             ids: tokens of one document per row, (B, T), int64; each image is P image tokens.
             features: as in `forward`.
         """
-        yield from self.decoder.states(self._embedded(ids, features))
+        return self.decoder.states(self._embedded(ids, features))  # no features are kept
 
     def _embedded(self, ids: Tensor, features: Tensor | None) -> Tensor:
         embedded = self.decoder.embed(ids.clamp(min=0))  # (B, T, D); images are put in below

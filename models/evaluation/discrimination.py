@@ -36,42 +36,37 @@ class _Case:
     probabilities: Probabilities
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Measured:
+    """How well some cases are ranked; None where they cannot be."""
+
+    auroc: float | None
+    auroc_error: float | None
+    precision: float | None
+    precision_error: float | None
+    precision_by_chance: float | None
+    missing: str
+    """Why there is no value, where there is none."""
+
+
 def binary_scores(
     questions: Sequence[Question], probabilities: Sequence[Probabilities], positive: str
 ) -> tuple[Score, ...]:
     """Return how well an option's probability tells where it is right."""
 
-    def measured(cases: Sequence[_Case], suffix: str) -> tuple[Score, Score]:
-        n = len(cases)
+    def measured(cases: Sequence[_Case]) -> _Measured:
         chances = [case.probabilities[positive] for case in cases]
         is_right = [case.answer == positive for case in cases]
         area = auroc(chances, is_right)
-        # Without wrong cases any ranking is perfect, and the precision says nothing.
-        precision = average_precision(chances, is_right) if area is not None else None
         missing = "no answer is" if not any(is_right) else "every answer is"
-        share = sum(is_right) / n if n else None
-        reason = f"{missing} {positive!r}" if n else "no question could be asked"
-        return (
-            _score(
-                Score(
-                    metric=f"auroc{suffix}",
-                    value=area,
-                    n=n,
-                    stderr=auroc_error(chances, is_right),
-                    baseline=0.5,
-                ),
-                reason,
-            ),
-            _score(
-                Score(
-                    metric=f"average_precision{suffix}",
-                    value=precision,
-                    n=n,
-                    stderr=average_precision_error(chances, is_right),
-                    baseline=share,
-                ),
-                reason,
-            ),
+        return _Measured(
+            auroc=area,
+            auroc_error=auroc_error(chances, is_right),
+            # Without wrong cases any ranking is perfect, and the precision says nothing.
+            precision=average_precision(chances, is_right) if area is not None else None,
+            precision_error=average_precision_error(chances, is_right),
+            precision_by_chance=sum(is_right) / len(cases) if cases else None,
+            missing=f"{missing} {positive!r}",
         )
 
     return _by_group(_cases(questions, probabilities), measured)
@@ -86,35 +81,18 @@ def class_scores(
     are the right answer to a question.
     """
 
-    def measured(cases: Sequence[_Case], suffix: str) -> tuple[Score, Score]:
-        n = len(cases)
+    def measured(cases: Sequence[_Case]) -> _Measured:
         options = list(cases[0].probabilities) if cases else []
         values = [[case.probabilities[option] for option in options] for case in cases]
         labels = [options.index(case.answer) for case in cases]
         present = len(set(labels))
-        reason = "every answer is the same" if n else "no question could be asked"
-        share = 1 / present if present else None
-        return (
-            _score(
-                Score(
-                    metric=f"auroc{suffix}",
-                    value=one_vs_one_auroc(values, labels),
-                    n=n,
-                    stderr=one_vs_one_auroc_error(values, labels),
-                    baseline=0.5,
-                ),
-                reason,
-            ),
-            _score(
-                Score(
-                    metric=f"average_precision{suffix}",
-                    value=one_vs_rest_precision(values, labels),
-                    n=n,
-                    stderr=one_vs_rest_precision_error(values, labels),
-                    baseline=share,
-                ),
-                reason,
-            ),
+        return _Measured(
+            auroc=one_vs_one_auroc(values, labels),
+            auroc_error=one_vs_one_auroc_error(values, labels),
+            precision=one_vs_rest_precision(values, labels),
+            precision_error=one_vs_rest_precision_error(values, labels),
+            precision_by_chance=1 / present if present else None,
+            missing="every answer is the same",
         )
 
     return _by_group(_cases(questions, probabilities), measured)
@@ -129,22 +107,36 @@ def _cases(questions: Sequence[Question], probabilities: Sequence[Probabilities]
 
 
 def _by_group(
-    cases: Sequence[_Case], measured: Callable[[Sequence[_Case], str], tuple[Score, Score]]
+    cases: Sequence[_Case], measured: Callable[[Sequence[_Case]], _Measured]
 ) -> tuple[Score, ...]:
+    """Return the scores of all cases, and of each group where there are several."""
     names = sorted({case.group for case in cases})
-    parts = names if len(names) > 1 else []
-    return (
-        *measured(cases, ""),
-        *(
-            score
-            for name in parts
-            for score in measured([case for case in cases if case.group == name], f"_{name}")
-        ),
+    parts = {"": cases}
+    if len(names) > 1:
+        parts |= {f"_{name}": [case for case in cases if case.group == name] for name in names}
+    return tuple(
+        score
+        for suffix, some in parts.items()
+        for score in _scores(measured(some), len(some), suffix)
     )
 
 
-def _score(score: Score, reason: str) -> Score:
-    """Return a score that was measured, or why it could not be."""
-    if score.value is None:
-        return Score(metric=score.metric, value=None, n=score.n, reason=reason)
-    return score
+def _scores(found: _Measured, n: int, suffix: str) -> tuple[Score, Score]:
+    missing = found.missing if n else "no question could be asked"
+
+    def score(
+        metric: str, value: float | None, stderr: float | None, baseline: float | None
+    ) -> Score:
+        if value is None:
+            return Score(metric=metric, value=None, n=n, reason=missing)
+        return Score(metric=metric, value=value, n=n, stderr=stderr, baseline=baseline)
+
+    return (
+        score(f"auroc{suffix}", found.auroc, found.auroc_error, 0.5),
+        score(
+            f"average_precision{suffix}",
+            found.precision,
+            found.precision_error,
+            found.precision_by_chance,
+        ),
+    )

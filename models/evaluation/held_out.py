@@ -28,11 +28,12 @@ from models.data.pretraining import text_row
 from models.data.tokenizer import END_OF_TEXT, IMAGE
 from models.evaluation.answers import Answer
 from models.evaluation.dealing import dealt
+from models.evaluation.jackknife import jackknife_error
 from models.evaluation.kept import Kept, ask_in_turn
 from models.evaluation.layer_states import Layers
 from models.evaluation.likelihood import Continuation, loglikelihoods
 from models.evaluation.meter import Meter
-from models.evaluation.modality_gap import integration_rate
+from models.evaluation.modality_gap import integration_error, integration_rate
 from models.evaluation.outcome import Outcome
 from models.evaluation.problem import Problem
 from models.evaluation.respondent import Respondent
@@ -246,18 +247,30 @@ def _integration_rate(examiner: HeldOutExaminer, chosen: Sequence[int]) -> Outco
     layers = Layers(respondent, asked)
     depth = len(respondent.model.decoder.layers)
     with respondent.answering():
-        distances = dealt(respondent.ranks, range(1, depth + 1), layers.distance)
+        terms = dealt(respondent.ranks, range(1, depth + 1), layers.term)
     examiner.meter.advance(len(asked))
-    n, rate = len(asked), integration_rate(distances)
+    n, rate = len(asked), integration_rate(terms)
+    distances = [term.distance for term in terms]
     reason = None if rate is not None else f"the distances of the layers are {distances}"
     text = sum(len(one.tokens) - one.start for one in asked)
     return Outcome(
         benchmark=benchmark,
-        headline=Score(metric="log10_distance", value=rate, n=n, reason=reason),
+        headline=Score(
+            metric="log10_distance",
+            value=rate,
+            n=n,
+            stderr=integration_error(terms),
+            reason=reason,
+        ),
         others=(
             *(
-                Score(metric=f"distance_layer_{layer}", value=distance, n=n)
-                for layer, distance in enumerate(distances, start=1)
+                Score(
+                    metric=f"distance_layer_{layer}",
+                    value=term.distance,
+                    n=n,
+                    stderr=jackknife_error(term.slopes),
+                )
+                for layer, term in enumerate(terms, start=1)
                 if rate is not None
             ),
             Score(metric="vision_tokens", value=float(n * respondent.image_tokens), n=n),

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from models.data.tokenizer import IMAGE
 from models.evaluation.likelihood import Continuation, batches
-from models.evaluation.modality_gap import layer_distance
+from models.evaluation.modality_gap import Term, layer_distance
 from models.evaluation.respondent import Respondent
 
 
@@ -26,39 +26,50 @@ class Layers:
         """
         self._respondent = respondent
         self._layer = 0
+        self._captions = len(asked)
         lengths = [len(one.tokens) for one in asked]
         self._groups = [
-            _Group(respondent, [asked[i] for i in group])
+            _Group(respondent, asked, group)
             for group in batches(lengths, respondent.read_positions)
         ]
 
-    def distance(self, layer: int) -> float:
-        """Return the distance of vision and text tokens behind a layer, from 1, each but once.
+    def term(self, layer: int) -> Term:
+        """Return how far vision and text tokens lie apart behind a layer, from 1, each but once.
 
-        Layers are asked for in ascending order.
+        Layers are asked for in ascending order. The term's samples are the captions, as asked.
         """
         while self._layer < layer:
             self._layer += 1
             for group in self._groups:
                 self._respondent.tick()
                 group.rise()
-        vision, text = (
-            torch.cat([getattr(group, kind) for group in self._groups])
-            for kind in ("vision", "text")
+        groups = self._groups
+        found = layer_distance(
+            torch.cat([group.of(group.is_vision) for group in groups]),
+            torch.cat([group.of(group.is_text) for group in groups]),
         )
-        return layer_distance(vision, text)
+        return found.by_sample(
+            torch.cat([group.owners(group.is_vision) for group in groups]),
+            torch.cat([group.owners(group.is_text) for group in groups]),
+            self._captions,
+        )
 
 
 class _Group:
     """One batch of captioned images on its way through the model."""
 
-    def __init__(self, respondent: Respondent, asked: Sequence[Continuation]) -> None:
-        batch = respondent.batch([(one.tokens, one.image) for one in asked])
+    def __init__(
+        self, respondent: Respondent, asked: Sequence[Continuation], numbers: Sequence[int]
+    ) -> None:
+        own = [asked[i] for i in numbers]
+        batch = respondent.batch([(one.tokens, one.image) for one in own])
         assert batch.features is not None, "a suite that compares with vision tokens shows images"
-        ends = torch.tensor([len(one.tokens) for one in asked], device=batch.ids.device)  # (B,)
-        places = torch.arange(batch.ids.shape[1], device=batch.ids.device)  # (T,)
-        self._is_vision = batch.ids == IMAGE  # (B, T)
-        self._is_text = (places < ends[:, None]) & ~self._is_vision  # (B, T)
+        device = batch.ids.device
+        ends = torch.tensor([len(one.tokens) for one in own], device=device)  # (B,)
+        places = torch.arange(batch.ids.shape[1], device=device)  # (T,)
+        self.is_vision = batch.ids == IMAGE  # (B, T)
+        self.is_text = (places < ends[:, None]) & ~self.is_vision  # (B, T)
+        self._numbers = torch.tensor(numbers, device=device)  # (B,)
         self._states = respondent.model.states(batch.ids, batch.features)
         self._now: Tensor | None = None  # (B, T, D)
 
@@ -66,14 +77,11 @@ class _Group:
         """Run the next block."""
         self._now = next(self._states)
 
-    @property
-    def vision(self) -> Tensor:
-        """States at the positions of images, (n, D)."""
+    def of(self, chosen: Tensor) -> Tensor:
+        """Return the states at some positions, (B, T) -> (n, D)."""
         assert self._now is not None
-        return self._now[self._is_vision]
+        return self._now[chosen]
 
-    @property
-    def text(self) -> Tensor:
-        """States at the positions of captions, (n, D)."""
-        assert self._now is not None
-        return self._now[self._is_text]
+    def owners(self, chosen: Tensor) -> Tensor:
+        """Return which caption each of some positions is of, (B, T) -> (n,)."""
+        return self._numbers[torch.nonzero(chosen)[:, 0]]

@@ -3,10 +3,9 @@
 AUROCs have those of DeLong et al. 1988 (doi:10.2307/2531595) from the cases' placements (Sun & Xu
 2014, doi:10.1109/LSP.2014.2337313), which for means over pairs of classes are added up case by case
 before their variance is taken, as DeLong's covariances of areas over the same cases. Average
-precisions have those of the infinitesimal jackknife (Efron 1982, The Jackknife, the Bootstrap and
-Other Resampling Plans, chapter 6): each case's derivative with respect to its weight. Cases count
-as independent, as they do in the error of an accuracy. Where a kind of case is there once, nothing
-says how it varies, and there is no error.
+precisions have those of the infinitesimal jackknife: each case's derivative with respect to its
+weight. Cases count as independent, as they do in the error of an accuracy. Where a kind of case is
+there once, nothing says how it varies, and there is no error.
 """
 
 import math
@@ -16,6 +15,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.evaluation.jackknife import jackknife_error
 from models.evaluation.ranking import mean_ranks
 
 Reals = NDArray[np.float64]
@@ -30,7 +30,7 @@ def auroc_error(scores: Sequence[float], is_right: Sequence[bool]) -> float | No
 def average_precision_error(scores: Sequence[float], is_right: Sequence[bool]) -> float | None:
     """Return the standard error of `average_precision`; None unless two right cases are there."""
     right = np.asarray(is_right, dtype=bool)
-    return None if right.sum() < 2 else _jackknifed(_precision_slopes(scores, right))
+    return None if right.sum() < 2 else jackknife_error(_precision_slopes(scores, right))
 
 
 def one_vs_one_auroc_error(
@@ -56,7 +56,7 @@ def one_vs_rest_precision_error(
     if len(names) < 2 or counts.min() < 2:
         return None
     slopes = [_precision_slopes(values[:, one], classes == one) for one in names.tolist()]
-    return _jackknifed(np.mean(slopes, axis=0))
+    return jackknife_error(np.mean(slopes, axis=0))
 
 
 def _placements(scores: ArrayLike, right: NDArray[np.bool]) -> Reals:
@@ -79,11 +79,6 @@ def _by_class(parts: Reals, classes: NDArray[np.bool] | NDArray[np.int64]) -> fl
     if len(own) < 2 or any(len(some) < 2 for some in own):
         return None
     return math.sqrt(sum(float(some.var(ddof=1)) / len(some) for some in own))
-
-
-def _jackknifed(slopes: Reals) -> float:
-    n = len(slopes)
-    return math.sqrt(n / (n - 1) * float(np.square(slopes).sum()))
 
 
 def _precision_slopes(scores: ArrayLike, right: NDArray[np.bool]) -> Reals:

@@ -74,6 +74,8 @@ class Amount:
     """Positions whose next token is scored: the output layer skips the others."""
     images: int = 0
     """Images whose features pass the projector."""
+    compared: int = 0
+    """Positions whose states are held at once to be compared, layer by layer."""
     passes: int = FORWARD_PASSES
     """Forward passes that decoder and projector cost."""
     tower_passes: int = 0
@@ -141,8 +143,8 @@ def evaluation(vision: VisionConfig | None, suite: SuiteConfig, times: int = 1) 
 def _held_out(config: Evaluate) -> Amount:
     """Return what measuring on held-out data takes; covariances and their roots are left out.
 
-    These are about 60 depth width^3 FLOP, once a run: 1e13 at width 2,048 and depth 24, where the
-    forward pass of 100 captions takes some 2e14.
+    Of n tokens, these and their errors are about 45 width^3 + 4 n width^2 FLOP a layer, once a run:
+    4e13 at width 2,048 and depth 24, where the forward pass of 100 captions takes some 2e14.
     """
     suite, seq_len = config.suite, config.model.seq_len
     shown = None if suite.images is Images.BLIND else config.vision
@@ -162,6 +164,7 @@ def _held_out(config: Evaluate) -> Amount:
         length=(captions * behind**2 + text * seq_len**2) // positions,  # the mean over positions
         scored=loss * CAPTION_POSITIONS + text * seq_len,
         images=captions if shown else 0,
+        compared=rate * behind,
         tower_passes=tower_passes(shown, FORWARD_PASSES) if shown and captions else 0,
     )
 

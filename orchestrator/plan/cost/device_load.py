@@ -54,4 +54,5 @@ def load_of(config: RunConfig, work: Amount) -> Load:
         length=config.model.seq_len if isinstance(config, Finetune) else work.length,
         images_per_sequence=images,
         trains=work.steps > 0,
+        compared=work.compared,
     )

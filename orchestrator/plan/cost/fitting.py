@@ -44,7 +44,10 @@ def smallest_layout(load: Load, profile: Profile, *, at_least: int = 1) -> Paral
         f"{said(peak_memory(load, last, Precision.BF16))} on each, "
         f"and {profile.gpu.name} has {profile.gpu.memory_gib:g} GiB",
         where=f"profile {profile.profile}",
-        mend="use devices with more memory, or a batch that more of them can divide",
+        mend="use devices with more memory, or "
+        + (
+            "a suite of fewer captions" if load.compared else "a batch that more of them can divide"
+        ),
     )
 
 

@@ -20,6 +20,7 @@ from orchestrator.spec.model import Encoder, FeedForward, ModelConfig, Norm, Vis
 from orchestrator.spec.parallel import Parallelism, Recompute, Sharding
 
 GIB = 2**30
+FP64_BYTES = 8
 FP32_BYTES = 4
 BF16_BYTES = 2
 
@@ -38,6 +39,14 @@ SCATTERED_BYTES = BF16_BYTES + FP32_BYTES
 
 ANSWER_BYTES = 2 * FP32_BYTES
 """Of one score of the vocabulary when a model is asked: the scores, and their log-softmax."""
+
+COMPARED_BYTES = 2 * FP32_BYTES + 2 * FP64_BYTES
+"""Of one number of the states that a Modality Integration Rate compares: the state and the copy
+that is taken from it, and that in fp64 twice, without outliers and without the mean
+(`models/evaluation/modality_gap.py`)."""
+
+COMPARED_MATRICES = 6
+"""Matrices of the model's width by its width, in fp64, that covariances and their roots take."""
 
 BLOCK_WIDTHS = 6
 """Tensors of the model's width that a block keeps beside its norms': queries, keys and values as
@@ -64,6 +73,8 @@ class Load:
     """Images whose features stand in one sequence."""
     trains: bool = True
     """Whether there are gradients and optimizer state."""
+    compared: int = 0
+    """Positions whose states are held at once to be compared; 0 where none are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +86,8 @@ class Memory:
     copies: float
     """Weights in the working precision, cached or gathered, and gradients on their way."""
     activations: float
-    """What the backward pass needs of a micro-batch; without one, the keys and values."""
+    """What the backward pass needs of a micro-batch; without one, the keys and values, or states
+    that are compared."""
     logits: float
     """Scores of the vocabulary and what is made of them."""
     overhead: float
@@ -104,11 +116,15 @@ def peak_memory(load: Load, layout: Parallelism, precision: Precision) -> Memory
     kept = _training_activations(load, layout, number) if load.trains else _cache(load, number)
     scores = load.model.vocab_size * load.length if load.model else 0
     score_bytes = training_score_bytes(precision) if load.trains else ANSWER_BYTES
+    activations, logits = sequences * kept, sequences * scores * score_bytes
+    compared = _compared(load)
+    if compared > activations + logits:  # at another time than questions are answered
+        activations, logits = compared, 0
     return Memory(
         state=_state(load, layout) + _frozen_params(load) * number,
         copies=_copies(load, layout, number),
-        activations=float(sequences * kept),
-        logits=float(sequences * scores * score_bytes),
+        activations=float(activations),
+        logits=float(logits),
         overhead=0.0 if precision is Precision.FP32 else OVERHEAD_GIB * GIB,
     )
 
@@ -212,6 +228,15 @@ def _cache(load: Load, number: int) -> int:
     model = load.model
     assert model is not None, "only a model with a decoder is asked"
     return load.length * (2 * model.depth * model.width * number + block_bytes(model, number))
+
+
+def _compared(load: Load) -> int:
+    """Return what comparing one layer's states takes, all at once."""
+    if not load.compared:
+        return 0
+    assert load.model is not None, "states are those of a decoder"
+    width = load.model.width
+    return load.compared * width * COMPARED_BYTES + COMPARED_MATRICES * FP64_BYTES * width**2
 
 
 def _image_bytes(load: Load, number: int) -> int:

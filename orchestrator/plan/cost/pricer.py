@@ -187,7 +187,7 @@ class Pricer:
         at_least = 1
         if self.machine.longest_hours is not None:
             at_least = max(1, ceil(hours / self.machine.longest_hours))
-        about = (sequences, work.length, work.images > 0, at_least)
+        about = (sequences, work.length, work.images > 0, work.compared, at_least)
         key = (type(config), id(model), id(vision), *about)
         known = self._spreads.get(key)
         if known is None:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq  # pyright: ignore[reportMissingTypeStubs]  (it ships no types)
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from models.architecture.build import build_model
 from models.data.captions import open_captions
@@ -20,7 +21,6 @@ from models.data.tokenizer import IMAGE
 from models.data.validation import caption_batches, text_batches
 from models.evaluation.evaluate import ANSWERS, QUESTIONS, evaluate
 from models.evaluation.held_out import open_named_captions
-from models.evaluation.modality_gap import layer_distance
 from models.training.features import open_features
 from models.training.validation import held_out_loss
 from orchestrator.errors import ConfigError, DataError
@@ -33,6 +33,7 @@ from orchestrator.store.stage import Measure, StageResult, StoppedError
 from orchestrator.store.world import World
 from tests.models.evaluation.conftest import MODEL, SMALL_WORLD, VISION
 from tests.models.evaluation.test_dealing import together
+from tests.models.evaluation.test_modality_gap import weighed
 
 ContextOf = Callable[..., Any]
 HELD_OUT = DataSource(name="shapeworld/captions_val", version="captioned")
@@ -142,6 +143,20 @@ def test_the_rate_is_that_of_each_caption_run_alone(measured: ContextOf, caption
         block.register_forward_hook(lambda _module, _inputs, state: behind.append(state[0]))
     vision: list[list[torch.Tensor]] = [[], []]
     text: list[list[torch.Tensor]] = [[], []]
+
+    def distances(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the layers' distances where a caption's tokens count so often, (layers,)."""
+        return np.array(
+            [
+                weighed(
+                    torch.cat(v).double().numpy(),
+                    torch.cat(t).double().numpy(),
+                    (counts.repeat(9), counts.repeat(captions.lengths)),
+                )
+                for v, t in zip(vision, text, strict=True)
+            ]
+        )
+
     for number, image in enumerate(captions.images.tolist()):
         behind.clear()
         ids = torch.tensor([[IMAGE] * 9 + captions.tokens(number).tolist()])
@@ -150,15 +165,19 @@ def test_the_rate_is_that_of_each_caption_run_alone(measured: ContextOf, caption
         for layer, state in enumerate(behind):
             vision[layer].append(state[:9])
             text[layer].append(state[9:])
-    distances = [
-        layer_distance(torch.cat(v), torch.cat(t)) for v, t in zip(vision, text, strict=True)
-    ]
-    for layer, distance in enumerate(distances, start=1):
+    for layer, distance in enumerate(distances(np.ones(20)), start=1):
         found = measure(result, RATE, f"distance_layer_{layer}").value
         assert found == pytest.approx(distance, rel=1e-4)  # fp32, other batches
     rate = measure(result, RATE, "log10_distance")
-    assert rate.value == pytest.approx(math.log10(sum(distances)), abs=1e-4)
+    assert rate.value == pytest.approx(math.log10(sum(distances(np.ones(20)))), abs=1e-4)
     assert rate.n == 20
+    steps = 1e-4 * np.eye(20)
+    slopes = np.array([distances(1 + one) - distances(1 - one) for one in steps]) / 2e-4
+    whole = slopes.sum(1) / distances(np.ones(20)).sum() / math.log(10)
+    names = [f"distance_layer_{layer}" for layer in (1, 2)]
+    for metric, own in zip(("log10_distance", *names), (whole, *slopes.T), strict=True):
+        error = math.sqrt(20 / 19 * np.square(own).sum())
+        assert measure(result, RATE, metric).stderr == pytest.approx(error, rel=1e-3)
     assert measure(result, RATE, "vision_tokens").value == 20 * 9
     assert measure(result, RATE, "text_tokens").value == captions.lengths.sum()
 

@@ -8,6 +8,7 @@ from orchestrator.errors import PlanError
 from orchestrator.plan.narrow import Part, narrow
 from orchestrator.plan.plan import Plan
 from orchestrator.spec.run import Evaluate, Stage
+from orchestrator.spec.suite import SuiteKind
 from orchestrator.store.study_plan import load_plan
 
 DEMO = Path(__file__).parents[3] / "sweeps" / "demo.yaml"
@@ -27,6 +28,15 @@ PARTS = [
 ]
 
 
+def evaluations(plan: Plan) -> dict[str, Evaluate]:
+    return {run.run_id: run.config for run in plan.runs if isinstance(run.config, Evaluate)}
+
+
+def is_before(config: Evaluate) -> bool:
+    """Whether a model is asked before it is fine-tuned."""
+    return config.suite.kind is SuiteKind.HELD_OUT
+
+
 @pytest.mark.parametrize("part", PARTS, ids=str)
 def test_a_part_is_closed_under_what_its_runs_need(plan: Plan, part: Part) -> None:
     narrowed = narrow(plan, part)
@@ -41,14 +51,12 @@ def test_a_part_is_closed_under_what_its_runs_need(plan: Plan, part: Part) -> No
 def test_its_models_are_those_asked_for_with_all_their_evaluations(plan: Plan, part: Part) -> None:
     narrowed = narrow(plan, part)
     models = {run.run_id for run in narrowed.runs if run.cells}
-    asked = {run.config.parent for run in narrowed.runs if isinstance(run.config, Evaluate)}
+    asked = {config.parent for config in evaluations(narrowed).values() if not is_before(config)}
     assert models >= asked
-    whole = [run for run in plan.runs if isinstance(run.config, Evaluate)]
     kept = {run.run_id for run in narrowed.runs}
-    for run in whole:
-        assert isinstance(run.config, Evaluate)
-        if run.config.parent in asked:
-            assert run.run_id in kept
+    for run_id, config in evaluations(plan).items():
+        if config.parent in (kept if is_before(config) else asked):
+            assert run_id in kept
 
 
 def test_held_out_data_are_measured_of_the_branches_that_its_models_stand_on(
@@ -56,8 +64,7 @@ def test_held_out_data_are_measured_of_the_branches_that_its_models_stand_on(
 ) -> None:
     plan = load_plan(DEMO.with_name("smoke.yaml"), results=tmp_path)
     narrowed = narrow(plan, Part(arms=("ratio_after_text",)))
-    own = [run.config for run in narrowed.runs if isinstance(run.config, Evaluate)]
-    asked = [config.parent for config in own if config.suite.name == "held_out"]
+    asked = [config.parent for config in evaluations(narrowed).values() if is_before(config)]
     branches = [run.run_id for run in narrowed.runs if run.stage is Stage.IMAGE_TEXT_PRETRAIN]
     assert sorted(asked) == sorted(branches)
     assert len(branches) == 2  # of the plan's four
@@ -70,7 +77,7 @@ def test_nothing_asked_for_is_everything(plan: Plan) -> None:
 def test_an_arm_is_narrowed_to_its_own_models(plan: Plan) -> None:
     narrowed = narrow(plan, Part(arms=("epochs",)))
     own = {run.run_id for run in plan.runs if any(cell.arm == "epochs" for cell in run.cells)}
-    finals = {r.config.parent for r in narrowed.runs if isinstance(r.config, Evaluate)}
+    finals = {config.parent for config in evaluations(narrowed).values() if not is_before(config)}
     assert finals == own
     assert [arm.name for arm in narrowed.arms] == ["epochs"]
     assert all(run.arms == ("epochs",) for run in narrowed.runs)

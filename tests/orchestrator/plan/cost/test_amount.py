@@ -152,6 +152,8 @@ def test_captions_are_measured_behind_their_images(
     assert (work.images, work.length) == (captions, 729 + CAPTION_POSITIONS)
     assert work.positions == captions * work.length
     assert (work.scored, work.passes) == (scored * CAPTION_POSITIONS, 1)
+    compared = 0 if benchmarks == ("caption_loss",) else limit or 100
+    assert work.compared == compared * work.length
     if "caption_loss" in benchmarks and len(benchmarks) == 1:
         blind = counted(replace(EVALUATE, suite=replace(suite, images=Images.BLIND)))
         assert (blind.images, blind.length, blind.tower_passes) == (0, CAPTION_POSITIONS, 0)

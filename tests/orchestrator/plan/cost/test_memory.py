@@ -14,6 +14,9 @@ from torch.utils._pytree import tree_leaves
 from models.architecture.build import build_model
 from models.architecture.lm import build_decoder
 from models.data.tokenizer import IMAGE
+from models.evaluation.layer_states import Layers
+from models.evaluation.likelihood import Continuation
+from models.evaluation.respondent import Respondent
 from models.training.lean_loss import lean_terms
 from orchestrator.plan.cost.count import total_params
 from orchestrator.plan.cost.memory import (
@@ -27,7 +30,7 @@ from orchestrator.plan.cost.memory import (
     trained_params,
 )
 from orchestrator.plan.cost.tower_count import tower_params
-from orchestrator.spec.execution import Precision
+from orchestrator.spec.execution import Execution, Precision
 from orchestrator.spec.model import Encoder, FeedForward, ModelConfig, Norm, VisionConfig
 from orchestrator.spec.parallel import Parallelism, Recompute, Sharding
 
@@ -319,3 +322,58 @@ def test_a_run_that_does_not_train_holds_weights_alone() -> None:
     memory = peak_memory(asked, ONE_GPU, SLOT)
     assert memory.state == 4 * total_params(MODEL)
     assert memory.gib < peak_memory(load(MODEL), Parallelism(micro_batch=4), SLOT).gib
+
+
+CNN = VisionConfig(encoder=Encoder.CNN, image_size=64, patch_size=16, feature_width=64)
+
+
+@pytest.mark.parametrize("precision", list(Precision))
+@pytest.mark.parametrize("width", [64, 256])
+def test_the_peak_of_compared_states_is_that_of_a_real_comparison(
+    width: int, precision: Precision
+) -> None:
+    model = replace(MODEL, width=width, depth=2)
+    built = build_model(model, CNN, seed=0).eval()
+    P, caption, captions = CNN.image_tokens, 32, 400
+    asked = [
+        Continuation((IMAGE,) * P + tuple(range(100, 100 + caption)), P, image)
+        for image in range(captions)
+    ]
+    respondent = Respondent(
+        model=built,
+        seq_len=model.seq_len,
+        image_tokens=P,
+        features=lambda indices: torch.zeros(len(indices), P, CNN.feature_width),
+        execution=Execution(precision=precision),
+        batch_positions=16 * model.seq_len,
+    )
+    live = LiveBytes()
+    for parameter in built.parameters():
+        live.add(parameter)
+    with live, respondent.answering():
+        layers = Layers(respondent, asked)
+        for layer in (1, 2):
+            layers.term(layer)
+    counted = Load(
+        model=model,
+        vision=CNN,
+        batch_sequences=16,
+        length=model.seq_len,
+        images_per_sequence=1,
+        trains=False,
+        compared=captions * (P + caption),
+    )
+    memory = peak_memory(counted, ONE_GPU, precision)
+    # Weights of bf16 are only cached on a GPU.
+    ours = memory.gib * GIB - memory.overhead - memory.copies
+    assert memory.logits == 0  # states are what takes most
+    assert 0.97 * live.peak <= ours <= 1.1 * live.peak
+
+
+def test_answers_and_comparisons_are_not_held_at_once() -> None:
+    asked = replace(load(replace(MODEL, vocab_size=50_000)), trains=False)
+    compared = replace(asked, compared=10_000)
+    assert peak_memory(replace(asked, compared=1), ONE_GPU, GPU) == peak_memory(asked, ONE_GPU, GPU)
+    memory = peak_memory(replace(asked, compared=10**7), ONE_GPU, GPU)
+    assert (memory.logits, memory.activations >= 10**7 * 64 * 24) == (0, True)
+    assert peak_memory(compared, ONE_GPU, GPU).state == memory.state

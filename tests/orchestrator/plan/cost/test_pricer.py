@@ -337,6 +337,18 @@ def test_memory_is_that_of_the_longest_row_and_of_all_images_of_a_sequence() -> 
     assert [load.trains for load in loads] == [True, True, True, True, False]
 
 
+def test_too_many_captions_to_compare_are_refused() -> None:
+    suite = replace(SUITE, kind=SuiteKind.HELD_OUT, benchmarks=("modality_integration_rate",))
+    used = Pricer(GPUS)
+    few, more, many = (
+        replace(EVALUATE, suite=replace(suite, limit=limit)) for limit in (1_000, 100_000, 200_000)
+    )
+    assert used.cost(more).memory_gib > used.cost(few).memory_gib
+    with pytest.raises(PlanError) as caught:
+        used.cost(many)
+    assert "fewer captions" in caught.value.mend
+
+
 def test_a_pricer_that_has_priced_others_gives_the_same_costs() -> None:
     used = Pricer(GPUS)
     changed = [
