@@ -14,6 +14,7 @@ from models.training.features import Features, open_features
 from models.training.loss import NextToken
 from models.training.sharding import is_sharded
 from models.training.validation import POSITIONS_AT_ONCE, held_out_loss
+from orchestrator.spec.execution import Device, Execution
 from orchestrator.spec.run import Finetune, ImageTextPretrain, TextPretrain
 from orchestrator.store.stage import Measure, StageContext
 
@@ -33,7 +34,17 @@ def next_token(
         execution=context.execution,
         z_loss=config.optimizer.z_loss,
         world=context.world,
+        stride=_stride(config) if _has_idle_threads(context.execution) else None,
     )
+
+
+def _stride(config: TextPretrain | ImageTextPretrain | Finetune) -> int:
+    return config.batch_examples if isinstance(config, Finetune) else config.batch_tokens
+
+
+def _has_idle_threads(execution: Execution) -> bool:
+    """Return whether a batch can be made beside a step without taking the step's time."""
+    return execution.device is Device.CUDA or execution.threads > 1
 
 
 def check_held_out(

@@ -3,7 +3,9 @@
 Shapes in comments: B sequences, T positions, M images, N supervised positions.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -17,7 +19,7 @@ from orchestrator.errors import DataError
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Inputs:
-    """One micro-batch on the device. The names are those of the model's `forward`."""
+    """One micro-batch. The names are those of the model's `forward`."""
 
     ids: Tensor
     """(B, T)."""
@@ -29,6 +31,27 @@ class Inputs:
     """Supervised positions among the flattened ones, (N,); None if all are."""
     targets: Tensor
     """Next tokens at the supervised positions, (N,)."""
+
+    def pinned(self) -> Self:
+        """Return the same in memory that a GPU reads by itself, unless it has it already."""
+        return self._each(lambda tensor: tensor if tensor.is_cuda else tensor.pin_memory())
+
+    def on(self, device: torch.device) -> Self:
+        """Return the same on a device; from pinned memory, without waiting."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        def changed(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else change(tensor)
+
+        return replace(
+            self,
+            ids=change(self.ids),
+            features=changed(self.features),
+            documents=changed(self.documents),
+            chosen=changed(self.chosen),
+            targets=change(self.targets),
+        )
 
 
 def split(batch: Batch, parts: int) -> list[Batch]:
@@ -50,8 +73,8 @@ def split(batch: Batch, parts: int) -> list[Batch]:
     ]
 
 
-def prepare(batch: Batch, features: Features | None, device: torch.device) -> Inputs:
-    """Put a batch on the device, with the features of its images.
+def prepare(batch: Batch, features: Features | None) -> Inputs:
+    """Return a batch as tensors on the CPU, with the features of its images.
 
     Raises:
         DataError: if it shows images and there are no features to show.
@@ -64,15 +87,15 @@ def prepare(batch: Batch, features: Features | None, device: torch.device) -> In
                 where="data",
                 mend="declare `vision`, or give data without images",
             )
-        images = features(batch.images).to(device)
+        images = features(batch.images)
     supervised = np.flatnonzero(batch.targets != IGNORE)  # (N,)
     everywhere = len(supervised) == batch.targets.size
     return Inputs(
-        ids=torch.from_numpy(batch.ids).to(device),
+        ids=torch.from_numpy(batch.ids),
         features=images,
-        documents=None if _one_each(batch) else torch.from_numpy(batch.documents).to(device),
-        chosen=None if everywhere else torch.from_numpy(supervised).to(device),
-        targets=torch.from_numpy(batch.targets.ravel()[supervised]).to(device),
+        documents=None if _one_each(batch) else torch.from_numpy(batch.documents),
+        chosen=None if everywhere else torch.from_numpy(supervised),
+        targets=torch.from_numpy(batch.targets.ravel()[supervised]),
     )
 
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -21,12 +22,13 @@ from models.architecture.tower import TowerClassifier, patches
 from models.architecture.vlm import VisionLanguageModel
 from models.data.batch import IGNORE, NO_DOCUMENT, Batch
 from models.data.tokenizer import IMAGE
+from models.training.ahead import Ahead
 from models.training.features import Features
 from models.training.fused_loss import fused_terms
 from models.training.inputs import Inputs, prepare, split
 from models.training.lean_loss import lean_terms
 from models.training.sharding import is_sharded
-from orchestrator.spec.execution import Execution, Precision
+from orchestrator.spec.execution import Device, Execution, Precision
 from orchestrator.store.world import World
 
 ALONE = World()
@@ -57,7 +59,19 @@ class Kind:
     """How many these are."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Step:
+    """What this process computes of one step."""
+
+    batch: Batch
+    """Of all processes."""
+    own: list[tuple[Batch, Inputs]]
+    """The micro-batches of this one."""
+    idle: tuple[Batch, Inputs] | None
+    """One that it computes for nothing, where others have one more: all gather weights alike."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class NextToken:
     """The mean loss over the supervised targets of a batch of sequences."""
 
@@ -71,22 +85,43 @@ class NextToken:
     """Weight of the mean squared log-partition."""
     world: World = ALONE
     """Which share of each batch this process computes."""
+    stride: int | None = None
+    """Positions from one step to the next, whose batch is made while this one's is computed; None
+    to make each when it is asked for."""
+
+    @cached_property
+    def _steps(self) -> Callable[[int], _Step]:
+        return self._made if self.stride is None else Ahead(self._made, self.stride)
 
     def __call__(self, position: int) -> Iterator[Part]:
         """Yield the micro-batches of the step at `position`, one forward pass at a time."""
+        step = self._steps(position)
+        for piece, inputs in step.own:
+            yield self._part(piece, inputs, step.batch)
+        if step.idle is not None:
+            part = self._part(*step.idle, step.batch)
+            yield Part(part.objective * 0.0, part.loss * 0.0, {})
+
+    def _made(self, position: int) -> _Step:
+        """Read what this process computes at a position."""
         batch = self.batches(position)
         pieces = split(batch, self.execution.accumulation * self.world.size)
         own = pieces[self.world.rank :: self.world.size]
-        for piece in own:
-            yield self._part(piece, batch)
-        if is_sharded(self.execution, self.world):  # all gather weights equally often
-            for _ in range(math.ceil(len(pieces) / self.world.size) - len(own)):
-                part = self._part(pieces[0], batch)
-                yield Part(part.objective * 0.0, part.loss * 0.0, {})
+        most = math.ceil(len(pieces) / self.world.size)
+        is_idle = is_sharded(self.execution, self.world) and len(own) < most
+        return _Step(
+            batch=batch,
+            own=[(piece, self._read(piece)) for piece in own],
+            idle=(pieces[0], self._read(pieces[0])) if is_idle else None,
+        )
 
-    def _part(self, piece: Batch, batch: Batch) -> Part:
+    def _read(self, piece: Batch) -> Inputs:
+        inputs = prepare(piece, self.features)
+        return inputs.pinned() if self.execution.device is Device.CUDA else inputs
+
+    def _part(self, piece: Batch, inputs: Inputs, batch: Batch) -> Part:
         """Compute a micro-batch's share of a batch's loss."""
-        inputs = prepare(piece, self.features, torch.device(self.execution.device))
+        inputs = inputs.on(torch.device(self.execution.device))
         idle = len(batch.images) > 0 and is_sharded(self.execution, self.world)
         logits = supervised_logits(self.model, inputs, self.execution, idle=idle)  # (N, V)
         if self.execution.compile:

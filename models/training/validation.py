@@ -66,7 +66,7 @@ def per_sequence(
     model: VisionLanguageModel, batch: Batch, features: Features | None, execution: Execution
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return each sequence's summed loss in nats and its supervised tokens, each (B,)."""
-    inputs = prepare(batch, features, torch.device(execution.device))
+    inputs = prepare(batch, features).on(torch.device(execution.device))
     logits = supervised_logits(model, inputs, execution).float()  # (N, V)
     losses = F.cross_entropy(logits, inputs.targets, reduction="none").cpu().numpy()  # (N,)
     rows, _ = np.nonzero(batch.targets != IGNORE)  # (N,)

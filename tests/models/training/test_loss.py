@@ -137,20 +137,46 @@ def only(rows: list[int]) -> Batch:
 
 @pytest.mark.parametrize(("rows", "masked"), [([0], False), ([0, 3], False), ([0, 2], True)])
 def test_a_mask_is_made_only_for_several_documents_in_a_row(rows: list[int], masked: bool) -> None:
-    inputs = prepare(only(rows), None, torch.device("cpu"))
+    inputs = prepare(only(rows), None)
     assert (inputs.documents is not None) == masked
 
 
 def test_positions_are_chosen_only_where_some_carry_no_loss() -> None:
-    assert prepare(only([0]), None, torch.device("cpu")).chosen is None
-    chosen = prepare(only([3]), None, torch.device("cpu")).chosen
+    assert prepare(only([0]), None).chosen is None
+    chosen = prepare(only([3]), None).chosen
     assert chosen is not None
     assert chosen.tolist() == [2]
 
 
+def test_batches_made_ahead_are_those_made_in_turn(model: VisionLanguageModel) -> None:
+    orders = [[0, 1, 2, 3], [3, 0], [0, 3], [0]]
+    batches = {10 * i: BATCH if i == 0 else only(rows) for i, rows in enumerate(orders)}
+    asked: list[int] = []
+
+    def batch(position: int) -> Batch:
+        asked.append(position)
+        return batches[position]
+
+    def losses(stride: int | None) -> list[float]:
+        parts = NextToken(
+            model=model,
+            batches=batch,
+            features=features,
+            execution=Execution(accumulation=2),
+            z_loss=0.0,
+            stride=stride,
+        )
+        return [part.objective.item() for position in batches for part in parts(position)]
+
+    in_turn = losses(None)
+    asked.clear()
+    assert losses(10) == in_turn
+    assert asked[:4] == [0, 10, 20, 30]
+
+
 def test_images_without_features_are_refused() -> None:
     with pytest.raises(DataError):
-        prepare(BATCH, None, torch.device("cpu"))
+        prepare(BATCH, None)
 
 
 def test_counts_are_those_of_the_batch(model: VisionLanguageModel) -> None:
@@ -188,7 +214,7 @@ def test_the_loss_is_told_apart_by_kind_of_sequence(
     assert sum(nats.values()) / 18 == pytest.approx(loss, rel=1e-6)
     for name, rows in (("text", [0, 3]), ("image_text", [1, 2])):
         batch = only(rows) if name == "text" else replace(only(rows), images=BATCH.images)
-        inputs = prepare(batch, features, torch.device("cpu"))
+        inputs = prepare(batch, features)
         logits = model(
             inputs.ids, features=inputs.features, documents=inputs.documents, chosen=inputs.chosen
         )
