@@ -55,6 +55,15 @@ def build_norm(norm: Norm, width: int) -> nn.Module:
     return LowPrecisionLayerNorm(width, eps=EPSILON, bias=norm is Norm.LP)
 
 
+def casts_down(module: nn.Module) -> bool:
+    """Return whether autocast takes all norms' weights below `module` in its own format."""
+    return all(
+        isinstance(norm, LowPrecisionLayerNorm) or not any(True for _ in norm.parameters())
+        for norm in module.modules()
+        if isinstance(norm, nn.LayerNorm | RmsNorm)
+    )
+
+
 def reset_norms(module: nn.Module) -> None:
     """Set every gain below `module` to one and every bias to zero."""
     for norm in module.modules():

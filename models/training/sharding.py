@@ -10,11 +10,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from models.architecture.norm import casts_down
 from models.architecture.vlm import VisionLanguageModel
-from orchestrator.spec.execution import Device, Execution
+from orchestrator.spec.execution import Device, Execution, Precision
 from orchestrator.spec.parallel import Sharding
 from orchestrator.store.world import World
 
@@ -51,7 +52,7 @@ def shard(
     states = {names[id(p)]: state for p, state in optimizer.state.items()}
     mesh = _mesh(execution)
     for block in model.decoder.layers:
-        fully_shard(block, mesh=mesh)
+        fully_shard(block, mesh=mesh, mp_policy=_block_policy(block, execution))
     fully_shard(model, mesh=mesh)
     shares = dict(model.named_parameters())
     optimizer.state.clear()
@@ -64,6 +65,19 @@ def shard(
         }
     for buffer in model.buffers():
         buffer.data = buffer.data.to(torch.device(execution.device))
+
+
+def _block_policy(block: nn.Module, execution: Execution) -> MixedPrecisionPolicy:
+    """Return in which formats a block's weights come together and their gradients are added up.
+
+    Where autocast would cast all of them down anyway, half as much is sent and held. What goes
+    through the block keeps its format.
+    """
+    if execution.precision is not Precision.BF16 or not casts_down(block):
+        return MixedPrecisionPolicy()
+    return MixedPrecisionPolicy(
+        param_dtype=torch.bfloat16, reduce_dtype=torch.float32, cast_forward_inputs=False
+    )
 
 
 def cut_like(whole: Tensor, share: Tensor) -> Tensor:

@@ -34,6 +34,10 @@ second time, unless it is told `gradient_as_bucket_view` (torch's documentation)
 GATHERED_BLOCKS = 2
 """Whole blocks at once under FSDP2: the one at work, and the next, gathered in the meantime."""
 
+CAST_DOWN = (Norm.LP, Norm.GAIN_ONLY_LP, Norm.NO_WEIGHT)
+"""With these norms all of a block's weights come together in the working precision; with others,
+and outside the blocks, in fp32, of which autocast makes copies."""
+
 SCATTERED_BYTES = BF16_BYTES + FP32_BYTES
 """Of one parameter whose gradient FSDP2 reduces: as the backward pass left it, and in fp32."""
 
@@ -193,7 +197,9 @@ def _copies(load: Load, layout: Parallelism, number: int) -> float:
         return float((cached + buckets) * params + FP32_BYTES * _largest_matrix(load))
     block = block_params(load.model) if load.model else 0
     rest = params - block * (load.model.depth if load.model else 0)
-    gathered = number * (rest + GATHERED_BLOCKS * block)
+    whole = FP32_BYTES + cached
+    of_block = number if load.model and load.model.norm in CAST_DOWN else whole
+    gathered = whole * rest + of_block * GATHERED_BLOCKS * block
     return float(gathered + SCATTERED_BYTES * max(rest, block))
 
 

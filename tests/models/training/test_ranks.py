@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from models import stages
-from models.training import checkpoint, checkpoint_folders
-from orchestrator.spec.execution import Execution
+from models.training import checkpoint, checkpoint_folders, sharding
+from orchestrator.spec.execution import Execution, Precision
 from orchestrator.spec.guard import BadStep, Guard
+from orchestrator.spec.model import Norm
 from orchestrator.spec.parallel import Recompute, Sharding
 from orchestrator.spec.run import RunConfig
 from orchestrator.store.stage import StageContext, StageResult, StoppedError
@@ -177,6 +178,22 @@ def test_shares_are_stopped_saved_as_such_and_taken_up_by_another_number_or_way(
         weights(stage_context, config, runs="shares"), weights(stage_context, config, runs="alone")
     )
     assert gap < TOLERANCE
+
+
+@pytest.mark.parametrize("norm", [Norm.GAIN_ONLY_LP, Norm.NO_WEIGHT, Norm.RMS])
+def test_shares_that_come_together_in_bf16_learn_the_same_bits(
+    stage_context: Contexts, monkeypatch: pytest.MonkeyPatch, norm: Norm
+) -> None:
+    config = replace(trunk(3), model=replace(trunk(3).model, norm=norm))
+    more = {"execution": replace(SHARDED, precision=Precision.BF16)}
+    told = together(stage_context, config, 2, runs="bf16", **more)
+    monkeypatch.setattr(sharding, "casts_down", lambda _: False)
+    together(stage_context, config, 2, runs="fp32", **more)
+    whole = {"execution": Execution(precision=Precision.BF16)}
+    expected = together(stage_context, config, 2, runs="whole", **whole)
+    assert told[0][2] == pytest.approx(expected[0][2], rel=1e-5)
+    bf16, fp32 = (weights(stage_context, config, runs=runs) for runs in ("bf16", "fp32"))
+    assert differ(bf16, fp32) == 0
 
 
 def test_shares_see_images_in_some_micro_batches_and_in_others_none(
