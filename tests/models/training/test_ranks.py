@@ -185,11 +185,11 @@ def test_shares_that_come_together_in_bf16_learn_the_same_bits(
     stage_context: Contexts, monkeypatch: pytest.MonkeyPatch, norm: Norm
 ) -> None:
     config = replace(trunk(3), model=replace(trunk(3).model, norm=norm))
-    more = {"execution": replace(SHARDED, precision=Precision.BF16)}
+    more: dict[str, Any] = {"execution": replace(SHARDED, precision=Precision.BF16)}
     told = together(stage_context, config, 2, runs="bf16", **more)
     monkeypatch.setattr(sharding, "casts_down", lambda _: False)
     together(stage_context, config, 2, runs="fp32", **more)
-    whole = {"execution": Execution(precision=Precision.BF16)}
+    whole: dict[str, Any] = {"execution": Execution(precision=Precision.BF16)}
     expected = together(stage_context, config, 2, runs="whole", **whole)
     assert told[0][2] == pytest.approx(expected[0][2], rel=1e-5)
     bf16, fp32 = (weights(stage_context, config, runs=runs) for runs in ("bf16", "fp32"))
