@@ -17,6 +17,7 @@ from models.architecture.build import build_model
 from models.data.captions import open_captions
 from models.data.images import open_images
 from models.data.shapeworld.world import make
+from models.data.shards import open_token_shards
 from models.data.tokenizer import END_OF_TEXT, IMAGE
 from models.data.validation import caption_batches, text_batches
 from models.evaluation import held_out
@@ -107,7 +108,12 @@ def test_the_loss_of_text_is_that_of_training(measured: ContextOf, captioned: Pa
     assert found.value == pytest.approx(expected.value, rel=1e-5)  # fp32, other batches
     assert found.stderr == pytest.approx(expected.stderr, rel=1e-4)
     assert found.n == expected.n == 7 * 96
-    assert [row["question_id"] for row in answers(context)] == [str(n) for n in range(7)]
+    rows = torch.from_numpy(np.array(open_token_shards(folder, 96, 512)).astype(np.int64))
+    with torch.no_grad():
+        nats = model(rows[:, :-1]).log_softmax(-1).gather(2, rows[:, 1:, None]).sum((1, 2))
+    found_rows = answers(context)
+    assert [row["question_id"] for row in found_rows] == [str(n) for n in range(7)]
+    assert [row["loglikelihood"] for row in found_rows] == pytest.approx(nats.tolist(), rel=1e-5)
 
 
 def test_a_captions_score_is_the_probability_of_its_mean_token(
