@@ -173,6 +173,7 @@ def test_other_images_and_none_change_the_loss(measured: ContextOf) -> None:
 def test_the_rate_is_that_of_each_caption_run_alone(measured: ContextOf, captioned: Path) -> None:
     context = measured(RATE)
     result = evaluate(context, batch_positions=64)  # batches of several lengths
+    assert context.ticks > 3 * MODEL.depth
     model = build_model(MODEL, VISION, seed=0).eval()
     features = open_features(context, HELD_OUT, VISION, None)
     captions = open_captions(captioned)
