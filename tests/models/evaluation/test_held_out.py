@@ -17,10 +17,13 @@ from models.architecture.build import build_model
 from models.data.captions import open_captions
 from models.data.images import open_images
 from models.data.shapeworld.world import make
-from models.data.tokenizer import IMAGE
+from models.data.shards import open_token_shards
+from models.data.tokenizer import END_OF_TEXT, IMAGE
 from models.data.validation import caption_batches, text_batches
+from models.evaluation import held_out
 from models.evaluation.evaluate import ANSWERS, QUESTIONS, evaluate
 from models.evaluation.held_out import open_named_captions
+from models.evaluation.shown import shown_images
 from models.training.features import open_features
 from models.training.validation import held_out_loss
 from orchestrator.errors import ConfigError, DataError
@@ -105,7 +108,12 @@ def test_the_loss_of_text_is_that_of_training(measured: ContextOf, captioned: Pa
     assert found.value == pytest.approx(expected.value, rel=1e-5)  # fp32, other batches
     assert found.stderr == pytest.approx(expected.stderr, rel=1e-4)
     assert found.n == expected.n == 7 * 96
-    assert [row["question_id"] for row in answers(context)] == [str(n) for n in range(7)]
+    rows = torch.from_numpy(np.array(open_token_shards(folder, 96, 512)).astype(np.int64))
+    with torch.no_grad():
+        nats = model(rows[:, :-1]).log_softmax(-1).gather(2, rows[:, 1:, None]).sum((1, 2))
+    found_rows = answers(context)
+    assert [row["question_id"] for row in found_rows] == [str(n) for n in range(7)]
+    assert [row["loglikelihood"] for row in found_rows] == pytest.approx(nats.tolist(), rel=1e-5)
 
 
 def test_a_captions_score_is_the_probability_of_its_mean_token(
@@ -123,6 +131,37 @@ def test_a_captions_score_is_the_probability_of_its_mean_token(
     assert mean.stderr == pytest.approx(np.std(scores, ddof=1) / math.sqrt(20))
 
 
+@pytest.mark.parametrize("seq_len", [96, 15])
+@pytest.mark.parametrize("mode", list(Images))
+def test_a_captions_likelihood_is_that_behind_the_image_that_is_shown(
+    measured: ContextOf, captioned: Path, mode: Images, seq_len: int
+) -> None:
+    context = measured(LOSS, images=mode)
+    shape = replace(MODEL, seq_len=seq_len)
+    context.config = replace(context.config, model=shape, seed=3)
+    result = evaluate(context)
+    captions, names = open_named_captions(captioned, 512, seq_len, 9)
+    shown = shown_images(names, mode, seed=3, benchmark=LOSS)
+    number_of = dict(zip(names, captions.images.tolist(), strict=True))
+    features = open_features(context, HELD_OUT, VISION, None)
+    model = build_model(MODEL, VISION, seed=0).eval()
+    cut = 0
+    for name, number, row in zip(names, range(20), answers(context), strict=True):
+        image = shown[name]
+        before = [END_OF_TEXT] if image is None else [IMAGE] * 9
+        whole = [*before, *captions.tokens(number).tolist()]
+        ids = torch.tensor([whole[: seq_len + 1]])  # the last token is only a target
+        seen = None if image is None else features(np.array([number_of[image]]))
+        with torch.no_grad():
+            logits = model(ids[:, :-1], features=seen)[0, len(before) - 1 :].log_softmax(-1)
+        targets = ids[0, len(before) :]
+        expected = float(logits[range(len(targets)), targets].sum())
+        assert row["loglikelihood"] == pytest.approx(expected, rel=1e-4)  # fp32, other batches
+        cut += len(whole) > seq_len + 1
+    assert result.counts.get("truncated_captions", 0) == cut
+    assert (cut > 0) == (seq_len == 15)
+
+
 def test_other_images_and_none_change_the_loss(measured: ContextOf) -> None:
     losses = {
         mode: measure(evaluate(measured(LOSS, images=mode)), LOSS, "nats_per_token").value
@@ -134,6 +173,7 @@ def test_other_images_and_none_change_the_loss(measured: ContextOf) -> None:
 def test_the_rate_is_that_of_each_caption_run_alone(measured: ContextOf, captioned: Path) -> None:
     context = measured(RATE)
     result = evaluate(context, batch_positions=64)  # batches of several lengths
+    assert context.ticks > 3 * MODEL.depth
     model = build_model(MODEL, VISION, seed=0).eval()
     features = open_features(context, HELD_OUT, VISION, None)
     captions = open_captions(captioned)
@@ -195,12 +235,25 @@ def test_the_captions_that_were_measured_are_listed(measured: ContextOf, caption
     assert not any(measure.benchmark == "average" for measure in result.measures)
 
 
-def test_a_caption_that_does_not_fit_is_cut_and_counted(measured: ContextOf) -> None:
+def test_a_caption_that_does_not_fit_is_cut_and_counted(
+    measured: ContextOf, captioned: Path
+) -> None:
     context = measured(LOSS, RATE)
     context.config = replace(context.config, model=replace(MODEL, seq_len=15))
     result = evaluate(context)
-    assert result.counts["truncated_captions"] > 0
-    assert (measure(result, RATE, "text_tokens").value or 0) <= 20 * 7
+    lengths = open_captions(captioned).lengths
+    assert result.counts["truncated_captions"] == 2 * (lengths > 7).sum() > 0
+    assert measure(result, RATE, "text_tokens").value == np.minimum(lengths, 7).sum()
+
+
+def test_a_rate_is_measured_on_the_papers_number_of_captions_without_a_limit(
+    measured: ContextOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held_out, "INTEGRATION_CAPTIONS", 5)
+    result = evaluate(measured(LOSS, RATE))
+    assert measure(result, RATE, "log10_distance").n == 5
+    assert result.counts["questions"] == 20 + 5
+    assert measure(evaluate(measured(RATE, limit=7)), RATE, "log10_distance").n == 7
 
 
 def test_a_stopped_measurement_goes_on_behind_what_was_finished(
@@ -278,6 +331,13 @@ def test_captions_of_images_with_one_key_are_told_apart(captioned: Path, tmp_pat
     assert {name.partition("#")[0] for name in names} == {
         open_images(part).key(number) for number in range(20)
     }
+
+
+def test_an_image_that_leaves_no_room_is_refused_unless_it_is_not_shown(captioned: Path) -> None:
+    with pytest.raises(ConfigError):
+        open_named_captions(captioned, 512, 9, 9)
+    captions, _ = open_named_captions(captioned, 512, 9, 0)
+    assert len(captions) == 20
 
 
 def test_a_single_caption_is_too_few(root: Path) -> None:

@@ -200,6 +200,11 @@ def test_far_is_three_deviations_of_a_sample_from_the_median(n: int, is_far: boo
     assert bool(without_outliers(tokens)[0] == 0) == is_far
 
 
+def test_tokens_of_one_length_are_all_kept() -> None:
+    tokens = torch.tensor([[3.0, 4.0], [4.0, 3.0], [5.0, 0.0], [0.0, -5.0]])
+    assert torch.equal(without_outliers(tokens), tokens)
+
+
 def test_the_rate_is_the_decadic_logarithm_of_the_sum() -> None:
     terms = [Term(distance, np.zeros(3)) for distance in (30.0, 70.0, math.nan)]
     assert integration_rate(terms[:2]) == pytest.approx(2)

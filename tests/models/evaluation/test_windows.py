@@ -1,5 +1,6 @@
 """Windows over long texts: nothing is scored twice or left out."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,11 @@ def test_a_text_that_fits_is_one_window() -> None:
 def test_context_without_room_loses_its_beginning() -> None:
     (window,) = windows(TOKENS, 8, 5)
     assert (window.tokens, window.start) == (TOKENS[4:], 4)
+
+
+@pytest.mark.parametrize("start", [10, 11])
+def test_where_nothing_is_scored_there_is_no_window(start: int) -> None:
+    assert windows(TOKENS, start, 5) == []
 
 
 def test_long_texts_roll_as_in_the_harness() -> None:
