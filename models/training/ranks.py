@@ -104,7 +104,9 @@ def joined(world: World, execution: Execution) -> Generator[Ranks]:
         timeout=PATIENCE,
     )
     try:
-        yield Ranks(world, _hosts() if is_sharded(execution, world) else None)
+        ranks = Ranks(world, _hosts() if is_sharded(execution, world) else None)
+        ranks.everyones(None)  # one that leaves at once would break off others' connecting
+        yield ranks
     finally:
         torch.distributed.destroy_process_group()
 
