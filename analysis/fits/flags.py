@@ -60,12 +60,12 @@ def _of_points(law: Law, points: Points) -> list[Flag]:
         if len(np.unique(column)) == 1:
             detail = f"{name} is {column[0]:g} at every point"
             found.append(Flag(kind=Warn.ONE_SIZE, detail=detail))
-    return found + _of_rays(law, points)
+    return [*found, *(Flag(kind=Warn.ONE_RAY, detail=ray) for ray in rays(law, points))]
 
 
-def _of_rays(law: Law, points: Points) -> list[Flag]:
-    """Flag pairs of inputs of which one is a power of the other at every point."""
-    found: list[Flag] = []
+def rays(law: Law, points: Points) -> list[str]:
+    """Return, in words, pairs of inputs of which one is a power of the other at every point."""
+    found: list[str] = []
     if points.inputs.min() <= 0:
         return []  # a law of shares or epochs, which is no power of them
     logs = np.log(points.inputs)
@@ -76,8 +76,7 @@ def _of_rays(law: Law, points: Points) -> list[Flag]:
             continue
         across = np.linalg.svd(spread / own, compute_uv=False)[-1] / np.sqrt(len(points))
         if across < NARROWEST_RAY:
-            detail = f"{law.inputs[other]} follows from {law.inputs[one]} at every point"
-            found.append(Flag(kind=Warn.ONE_RAY, detail=detail))
+            found.append(f"{law.inputs[other]} follows from {law.inputs[one]} at every point")
     return found
 
 

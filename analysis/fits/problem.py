@@ -53,12 +53,15 @@ class Problem:
         self, law: Law, points: Points, estimator: Estimator, *, is_centred: bool = True
     ) -> None:
         self.law = law
+        self.points = points
         self.estimator = estimator
         self.unit = float(np.exp(np.log(points.observed).mean()))
         self.observed = points.observed / self.unit  # (n,)
         features = law.features(points.inputs)  # (n, P, Q)
         # Without centring a coefficient is the law's own, so that it can be held at a value.
-        self.centre = features.mean(axis=0) * is_centred  # (P, Q)
+        # At the least value a term that falls steeply has the height of its coefficient, so that
+        # steeper ones still change little; about the mean, the coefficient would run to 0 with it.
+        self.centre = features.min(axis=0) * is_centred  # (P, Q)
         self.features = features - self.centre
         self.parts = Terms(self.features, law.weights(points.inputs))
         self.log_observed = np.log(self.observed)  # (n,)

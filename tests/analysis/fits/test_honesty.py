@@ -39,9 +39,17 @@ def fitted(points: Points) -> Fit:
 
 def test_models_of_one_token_multiplier_are_flagged_as_one_ray() -> None:
     params = np.geomspace(1e7, 3e9, 12)
-    made = fitted(points_at(params, 20 * params))
+    made = fitted(points_at(params, 20 * params, noise=3e-4))
     details = {flag.kind: flag.detail for flag in made.flags}
     assert details[Warn.ONE_RAY] == "tokens follows from params at every point"
+
+
+def test_a_ray_on_which_an_exponent_runs_away_is_refused_as_one() -> None:
+    params = np.geomspace(1e7, 3e9, 12)
+    # One of the two terms fits the noise of the least model alone, as it does at any exponent.
+    with pytest.raises(FitError, match=r"(alpha|beta) ran to 10, the edge of its range") as caught:
+        fitted(points_at(params, 20 * params))
+    assert caught.value.where.endswith("12 points: tokens follows from params at every point")
 
 
 def test_a_grid_is_no_ray() -> None:

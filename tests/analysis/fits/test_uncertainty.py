@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import optimize
 
-from analysis.fits.bootstrap import Bootstrap, Resample, bootstrap, refit, resample_weights
+from analysis.fits.bootstrap import Bootstrap, Resample, bootstrap, resample_weights
 from analysis.fits.descent import descend
 from analysis.fits.engine import find_optimum, fit
 from analysis.fits.estimator import HUBER, LEAST_ABSOLUTE, LEAST_SQUARES, Estimator
@@ -16,6 +16,7 @@ from analysis.fits.interval import Ends, ends_of
 from analysis.fits.points import Points, clean_points
 from analysis.fits.problem import Problem
 from analysis.fits.profile import profile_interval
+from analysis.fits.refit import refit
 from analysis.fits.screen import screened_starts
 from analysis.laws.chinchilla import (
     CHINCHILLA,
