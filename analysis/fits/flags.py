@@ -21,7 +21,8 @@ NARROWEST_RAY = 0.02
 """Spread across the line on which two inputs lie, in log units over their own spread, below which
 they are flagged: our threshold."""
 FAILED_SHARE = 0.05
-"""A larger share of failed replicates is flagged: it bends a 90 % interval."""
+"""A larger share of replicates that failed, or ended at a bound, is flagged: it bends a 90 %
+interval."""
 FEWEST_CLUSTERS = 8
 """Fewer clusters are flagged: percentile intervals of so few are too narrow."""
 
@@ -48,6 +49,7 @@ def flags(
         *_of_values(law, values, points),
         *_of_optimum(certificate),
         *_of_replicates(points, made),
+        *_of_bounds(law, values, made),
     )
 
 
@@ -120,4 +122,23 @@ def _of_replicates(points: Points, made: Replicates | None) -> list[Flag]:
     if points.clusters is not None and len(set(points.clusters)) < FEWEST_CLUSTERS:
         detail = f"{len(set(points.clusters))} clusters"
         found.append(Flag(kind=Warn.FEW_CLUSTERS, detail=detail))
+    return found
+
+
+def _of_bounds(law: Law, values: dict[str, float], made: Replicates | None) -> list[Flag]:
+    """Flag parameters that are within their bounds at the optimum and not in many replicates."""
+    if made is None or not len(made.parameters):
+        return []
+    found: list[Flag] = []
+    edges = {
+        **{name: (0.0,) for name in law.coefficients if values[name] > 0},
+        **dict.fromkeys(law.exponents, law.bounds),
+    }
+    for name, ends in edges.items():
+        drawn = made.parameters[:, law.parameters.index(name)]
+        for end in ends:
+            count = int((drawn == end).sum())
+            if count > FAILED_SHARE * len(drawn):
+                detail = f"{name} is {end:g} in {count} of {len(drawn)} resamples"
+                found.append(Flag(kind=Warn.AT_BOUND, detail=detail))
     return found

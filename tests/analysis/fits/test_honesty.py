@@ -52,6 +52,19 @@ def test_a_ray_on_which_an_exponent_runs_away_is_refused_as_one() -> None:
     assert caught.value.where.endswith("12 points: tokens follows from params at every point")
 
 
+def test_a_parameter_that_many_resamples_have_at_its_bound_is_flagged() -> None:
+    params, tokens = np.meshgrid(np.geomspace(1e7, 1e9, 3), np.geomspace(1e9, 3e10, 4))
+    points = points_at(params.ravel(), tokens.ravel(), noise=0.02)
+    how = Bootstrap(replicates=100)
+    made = fit(CHINCHILLA, points, np.random.default_rng(0), intervals=how)
+    assert made.values["E"] > 0
+    count = int((made.replicates[:, 0] == 0).sum())
+    assert count > 5
+    details = {flag.detail for flag in made.flags if flag.kind is Warn.AT_BOUND}
+    assert f"E is 0 in {count} of 100 resamples" in details
+    assert not any("A is" in detail for detail in details)
+
+
 def test_a_grid_is_no_ray() -> None:
     assert Warn.ONE_RAY not in {flag.kind for flag in fitted(grid()).flags}
 
