@@ -272,7 +272,7 @@ def _saturation(study: StudyResults, rng: np.random.Generator, noise: Noise) -> 
         curve = _curve(study, EPOCHS)
         again = _again(study, EPOCHS, curve, rng, noise)
         points = clean_points(
-            curve.x[:, None], 1 + curve.y, list(curve.run_ids), is_zero_allowed=True
+            curve.x[:, None], 1 + curve.y, list(curve.run_ids), is_zero_allowed=law.may_be_zero
         )
         found = fit(law, points, rng, intervals=_RESAMPLES, shifts=again.shifts)
         assert found.interval is not None, "intervals were asked for"

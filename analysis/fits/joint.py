@@ -302,7 +302,7 @@ def _points(
         1 - column(rows, "value")[:, 0],
         [str(run_id) for run_id in rows["run_id"]],
         trunks if len(set(trunks)) >= FEWEST_TRUNKS else None,
-        is_zero_allowed=True,
+        is_zero_allowed=law.may_be_zero,
     )
     return replace(points, dropped=(*dropped, *points.dropped))
 

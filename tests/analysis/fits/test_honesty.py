@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.fits.backtest import Backtest, grow, hold_out_each
@@ -13,8 +14,10 @@ from analysis.fits.flags import flags
 from analysis.fits.points import Points, clean_points
 from analysis.fits.record import Fit, Warn
 from analysis.fits.sensitivity import by_estimator, influences
+from analysis.fitting import fit as fit_frame
 from analysis.laws.chinchilla import CHINCHILLA, loss
 from analysis.laws.law import Array
+from analysis.laws.mixture import mixture_law
 from analysis.laws.power_law import power_law
 from orchestrator.errors import FitError
 
@@ -75,6 +78,17 @@ def test_an_ill_conditioned_fit_names_the_direction_that_is_free() -> None:
     detail = next(flag.detail for flag in made.flags if flag.kind is Warn.ILL_CONDITIONED)
     assert "alpha" in detail
     assert sum(part**2 for _, part in made.certificate.direction) == pytest.approx(1, abs=0.05)
+
+
+def test_shares_and_epochs_extrapolate_by_their_distance_from_what_was_measured() -> None:
+    share = np.linspace(0, 0.5, 6)
+    frame = pd.DataFrame({"image_ratio": share, "value": 3 - np.exp(-2 * share)})
+    law = mixture_law("image_ratio")
+    from_0 = fit_frame(frame, law, intervals=None)
+    asked = np.array([[0.0], [0.5], [1.0]])
+    assert from_0.extrapolation(asked).tolist() == [1, 1, 2]
+    from_0_1 = fit_frame(frame.iloc[1:], law, intervals=None)
+    assert from_0_1.extrapolation(asked) == pytest.approx([1.25, 1, 2.25])
 
 
 def test_a_prediction_says_how_far_it_extrapolates() -> None:

@@ -5,6 +5,11 @@ import pandas as pd
 import pytest
 
 from analysis.fits.table_points import points_of_table
+from analysis.fitting import fit
+from analysis.laws.joint import joint_law
+from analysis.laws.mixture import mixture_law
+from analysis.laws.power_law import power_law
+from analysis.laws.saturation import saturation
 from orchestrator.errors import FitError
 
 INPUTS = ("params", "tokens")
@@ -35,6 +40,28 @@ def test_absent_and_non_positive_losses_are_dropped_by_row() -> None:
     points = points_of_table(frame, INPUTS, "loss")
     assert [item.label for item in points.dropped] == ["row 2", "row 5", "row 7"]
     assert len(points) == 13
+
+
+def test_an_input_of_0_is_a_point_unless_the_law_takes_its_logarithm() -> None:
+    ratio, epochs = np.linspace(0, 0.5, 6), np.arange(6.0)
+    frame = pd.DataFrame({"image_ratio": ratio, "epochs": epochs, "value": 3 - np.exp(-2 * ratio)})
+    assert len(fit(frame, mixture_law("image_ratio"), intervals=None).used) == 6
+    assert len(fit(frame, saturation("epochs"), intervals=None).used) == 6
+    made = fit(frame, power_law("image_ratio"), intervals=None)
+    assert [(item.label, item.reason) for item in made.dropped] == [
+        ("row 0", "an input is 0, of which the law takes the logarithm")
+    ]
+    assert joint_law(has_tokens=True).may_be_zero.tolist() == [False, False, True, True]
+
+
+def test_an_input_of_0_hides_no_mixed_units() -> None:
+    frame = table().assign(image_ratio=np.arange(16) / 32)
+    frame.loc[[3, 4], "image_ratio"] *= 1e9
+    names = (*INPUTS, "image_ratio")
+    allowed = np.array([False, False, True])
+    with pytest.raises(FitError, match="image_ratio jumps by a factor of") as caught:
+        points_of_table(frame, names, "loss", is_zero_allowed=allowed)
+    assert caught.value.where == "rows 3, 4"
 
 
 def test_text_in_a_column_is_named() -> None:
