@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from analysis.fits.effects import EffectFit, Noise, fit_effects
+from analysis.fits.drawn_questions import Noise
+from analysis.fits.effects import EffectFit, fit_effects
 from analysis.fits.questions import question_noise, share_of_scatter
 from analysis.fits.record import Warn
 from analysis.laws.law import Array
