@@ -77,6 +77,14 @@ def test_rows_that_are_there_twice_are_named() -> None:
     assert refusal(frame).where == "rows 16, 17"
 
 
+def test_runs_are_told_apart_by_their_names_where_they_have_any() -> None:
+    frame = table().assign(run_id=[f"run {i}" for i in range(16)])
+    frame.loc[1, [*INPUTS, "loss"]] = frame.loc[0, [*INPUTS, "loss"]]
+    assert len(points_of_table(frame, INPUTS, "loss")) == 16
+    frame.loc[5, "run_id"] = "run 4"
+    assert refusal(frame).where == "row 5"
+
+
 @pytest.mark.parametrize("column", ["study", "code"])
 def test_rows_of_another_study_or_code_version_are_named(column: str) -> None:
     frame = table().assign(**{column: "one"})
