@@ -60,9 +60,9 @@ def fit(  # noqa: PLR0913  (what is fitted, and how)
 
 def _points(frame: pd.DataFrame, law: Law, value: str, cluster: str | None) -> Points:
     """Return a frame's rows as points; rows of equal trunk are resampled together, if enough."""
-    if cluster is not None:
-        points = points_of_table(frame, law.inputs, value, cluster)
-        check_clusters(points.clusters, cluster)
-        return points
     trunks = frame[TRUNK].nunique() if TRUNK in frame else 0
-    return points_of_table(frame, law.inputs, value, TRUNK if trunks >= FEWEST_TRUNKS else None)
+    by = TRUNK if cluster is None and trunks >= FEWEST_TRUNKS else cluster
+    points = points_of_table(frame, law.inputs, value, by, is_zero_allowed=law.may_be_zero)
+    if cluster is not None:
+        check_clusters(points.clusters, cluster)
+    return points

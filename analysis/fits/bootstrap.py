@@ -4,35 +4,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
-from analysis.fits.descent import descend
 from analysis.fits.estimator import Residual
 from analysis.fits.interval import Ends
-from analysis.fits.newton import FLOOR, MOST_STEPS
 from analysis.fits.points import Points
 from analysis.fits.problem import Problem
 from analysis.fits.questions import share_of_scatter
 from analysis.fits.record import IntervalMethod
-from analysis.fits.screen import screened_starts
+from analysis.fits.refit import refit
 from analysis.laws.law import Array
 from orchestrator.errors import ConfigError
 from orchestrator.spec.checks import check_at_least, check_share
-
-_STARTS = 8
-"""Screened starts from which a resample is searched for another optimum."""
-_CHECKED = 16
-"""Resamples that are searched where searching all of them would cost much."""
-_CHEAP_VALUES = 50_000
-"""Points times resamples up to which all are searched."""
-_EXCHANGED = ((1, 2), (3, 4))
-"""How many places on the resamples are whose ends are tried for each one, in two rounds."""
-_EXCHANGE_STEPS = 100
-"""Of each such trial, of which most need a tenth: the others only drift along a flat valley."""
-_MOST_POINTS = 600
-"""With more points the optima of the full data lead to that of every resample."""
-_SAME_VALUE = 1e-10
-"""Objectives that differ by less than this share are one optimum."""
 
 
 class Resample(StrEnum):
@@ -136,100 +118,6 @@ def bootstrap(
         ),
         jackknife=problem.natural(left_out),
     )
-
-
-def refit(problem: Problem, optima: Array, weights: Array, observed: Array | None = None) -> Array:
-    """Fit R resamples from every optimum of the full data and keep each one's best.
-
-    A resample that does not converge from there starts from the grid's best exponents too. Few
-    points may leave a resample a better optimum elsewhere: then, and wherever the grid leads one of
-    a few resamples to a better one, each also starts from where some others ended.
-
-    Args:
-        problem: the fit to repeat.
-        optima: where to start, (optima, M).
-        weights: how often each point counts, (R, n).
-        observed: observations in the problem's units, (R, n); None for the points' own.
-
-    Returns:
-        Parameters in the problem's units of those that could be fitted, (at most R, M).
-    """
-    enough = (weights > 0).sum(axis=1) >= optima.shape[1]
-    found = _Resamples(
-        problem=problem,
-        weights=weights[enough],
-        observed=None if observed is None else observed[enough],
-    )
-    every = np.arange(len(found.weights))
-    if not len(every):
-        return np.empty((0, optima.shape[1]))
-    found.descend_from(optima, every, is_near=True)
-    points = weights.shape[1]
-    if points <= _MOST_POINTS:
-        starts = screened_starts(problem, _STARTS)
-        found.descend_from(starts, every[~np.isfinite(found.value)], is_near=False)
-        is_cheap = len(every) * points <= _CHEAP_VALUES
-        if is_cheap or found.descend_from(starts, every[:_CHECKED], is_near=False):
-            found.exchange()
-    return found.theta[np.isfinite(found.value)]
-
-
-class _Resamples:
-    """The best optimum found so far of each of R resamples."""
-
-    def __init__(self, *, problem: Problem, weights: Array, observed: Array | None) -> None:
-        self.problem = problem
-        self.weights = weights  # (R, n)
-        self.observed = observed
-        self.theta = np.zeros((len(weights), len(problem.lower)))  # (R, M)
-        self.value = np.full(len(weights), np.inf)  # infinite where nothing converged
-
-    def exchange(self) -> None:
-        """Try for each resample where others ended, twice: the second time from better ends."""
-        every = np.arange(len(self.theta))
-        for shifts in _EXCHANGED:
-            known = np.isfinite(self.value)
-            starts = [
-                np.where(np.roll(known, by)[:, None], np.roll(self.theta, by, axis=0), self.theta)
-                for by in shifts
-            ]
-            self._try(
-                np.concatenate(starts), every, len(shifts), is_near=True, most_steps=_EXCHANGE_STEPS
-            )
-
-    def descend_from(self, starts: Array, rows: NDArray[np.int64], *, is_near: bool) -> bool:
-        """Descend from each start (S, M) for some of the resamples; return if any had a better."""
-        if not len(rows):
-            return False
-        return self._try(np.repeat(starts, len(rows), axis=0), rows, len(starts), is_near=is_near)
-
-    def _try(
-        self,
-        starts: Array,
-        rows: NDArray[np.int64],
-        count: int,
-        *,
-        is_near: bool,
-        most_steps: int = MOST_STEPS,
-    ) -> bool:
-        """Descend for some resamples from `count` starts each, (count * rows, M)."""
-        own = None if self.observed is None else np.tile(self.observed[rows], (count, 1))
-        minima = descend(
-            self.problem,
-            starts,
-            np.tile(self.weights[rows], (count, 1)),
-            own,
-            is_near=is_near,
-            most_steps=most_steps,
-        )
-        values = np.where(minima.converged, minima.value, np.inf).reshape(count, len(rows))
-        best = values.argmin(axis=0)
-        value = values.min(axis=0)
-        better = value < self.value[rows] * (1 - _SAME_VALUE) - FLOOR
-        theta = minima.theta.reshape(count, len(rows), -1)[best, np.arange(len(rows))]
-        self.theta[rows[better]] = theta[better]
-        self.value[rows[better]] = value[better]
-        return bool(better.any())
 
 
 def resample_weights(points: Points, replicates: int, rng: np.random.Generator) -> Array:

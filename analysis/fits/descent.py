@@ -63,7 +63,11 @@ def descend(
             _to_vertex(problem, theta[part], weights[part], _of(observed, part))
             for part in _chunks(problem, len(theta))
         ]
-        return replace(minima, theta=np.concatenate(at_vertex))
+        return replace(
+            minima,
+            theta=np.concatenate([theta for theta, _ in at_vertex]),
+            value=np.concatenate([value for _, value in at_vertex]),
+        )
     return minima
 
 
@@ -76,10 +80,15 @@ def _of(observed: Array | None, rows: NDArray[np.int64] | slice) -> Array | None
     return None if observed is None else observed[rows]
 
 
-def _to_vertex(problem: Problem, theta: Array, weights: Array, observed: Array | None) -> Array:
+def _to_vertex(
+    problem: Problem, theta: Array, weights: Array, observed: Array | None
+) -> tuple[Array, Array]:
     """Step to where the law goes through its M nearest points, if the objective falls by it.
 
     Least absolute deviations have their optimum at such a vertex; a smoothed loss stops near it.
+
+    Returns:
+        Parameters (B, M), and the sum of absolute deviations there (B,).
     """
     residuals = problem.residuals(theta, observed)  # (B, n)
     size = theta.shape[1]
@@ -91,4 +100,4 @@ def _to_vertex(problem: Problem, theta: Array, weights: Array, observed: Array |
     trial = np.clip(theta + step, problem.lower, problem.upper)
     before = problem.estimator.objective(residuals, weights)
     after = problem.estimator.objective(problem.residuals(trial, observed), weights)
-    return np.where((after < before)[:, None], trial, theta)
+    return np.where((after < before)[:, None], trial, theta), np.minimum(after, before)

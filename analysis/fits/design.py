@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from analysis.fits.bootstrap import refit
 from analysis.fits.estimator import LEAST_SQUARES
 from analysis.fits.points import Points
 from analysis.fits.problem import Problem
+from analysis.fits.refit import refit
 from analysis.laws.law import Array, Law
 from orchestrator.errors import FitError
 

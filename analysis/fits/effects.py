@@ -9,7 +9,6 @@ Residuals are drawn anew, and where asked for the questions behind the scores to
 """
 
 from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
 
 import numpy as np
 import pandas as pd
@@ -17,10 +16,10 @@ import pandas as pd
 from analysis.figures.curve import SCORE
 from analysis.fits.bootstrap import Bootstrap, Resample
 from analysis.fits.codes import code_flags
+from analysis.fits.drawn_questions import DrawnQuestions, Noise, draw_questions
 from analysis.fits.engine import fit
 from analysis.fits.parabola import REPLICATES, critical_ratio, parabola
 from analysis.fits.points import Dropped, clean_points
-from analysis.fits.questions import question_noise, words
 from analysis.fits.record import Flag, IntervalMethod, Value, Warn, refused
 from analysis.intervals import LEVEL
 from analysis.laws.law import Array
@@ -35,17 +34,6 @@ TOLERANCE = 0.01
 """Share by which the text loss may rise at the critical ratio: an assumption of ours."""
 
 _RESAMPLES = Bootstrap(replicates=REPLICATES, level=LEVEL, resample=Resample.RESIDUALS)
-
-
-class Noise(StrEnum):
-    """What the intervals of effects hold."""
-
-    RUNS = "runs"
-    """The scatter of runs about the curve."""
-    RUNS_AND_QUESTIONS = "runs and questions"
-    """That scatter, and what other questions of the same kind would have changed: they are drawn
-    anew within each benchmark, the same for all models. What questions make of the scatter is
-    counted once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,39 +185,16 @@ _OF_PARABOLAS = IntervalMethod(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Again:
-    """Questions drawn anew for the values of a curve."""
-
-    shifts: Array | None
-    """Of y, (replicates, n); None if none were drawn."""
-    method: str
-    """What was drawn, to be put after the interval's method."""
-    record: dict[str, Plain] | None
-    """For the fit's record; None if nobody asked."""
-    flags: tuple[Flag, ...]
-    """Why none were drawn, if they should have been."""
-
-
 def _again(
     study: StudyResults, effect: Effect, curve: _Curve, rng: np.random.Generator, noise: Noise
-) -> _Again:
-    if noise is Noise.RUNS:
-        return _Again(shifts=None, method="", record=None, flags=())
-    means = scores(study.table.results, effect.measure[0], "average", "score")
-    score = means.drop_duplicates("run_id").set_index("run_id")["value"]
-    rows = pd.DataFrame({"run_id": curve.run_ids, "score": score.reindex(curve.run_ids).to_numpy()})
-    try:
-        drawn = question_noise(study.folder, rows, REPLICATES, rng)
-    except FitError as error:
-        flag = Flag(kind=Warn.NO_QUESTIONS, detail=error.what)
-        return _Again(shifts=None, method="", record={"refusal": refused(error)}, flags=(flag,))
-    return _Again(
-        shifts=drawn.shifts - drawn.shifts @ curve.levels.T,
-        method=f" and of {words(drawn)}",
-        record={"benchmarks": dict(drawn.questions), "left_out": drawn.left_out},
-        flags=(),
+) -> DrawnQuestions:
+    """Draw the questions of a curve's runs anew; what they do to a model's level is no noise."""
+    drawn = draw_questions(
+        study, effect.measure[0], curve.run_ids, noise, rng, replicates=REPLICATES
     )
+    if drawn.shifts is None:
+        return drawn
+    return replace(drawn, shifts=drawn.shifts - drawn.shifts @ curve.levels.T)
 
 
 def _optimum(
@@ -272,7 +237,7 @@ def _saturation(study: StudyResults, rng: np.random.Generator, noise: Noise) -> 
         curve = _curve(study, EPOCHS)
         again = _again(study, EPOCHS, curve, rng, noise)
         points = clean_points(
-            curve.x[:, None], 1 + curve.y, list(curve.run_ids), is_zero_allowed=True
+            curve.x[:, None], 1 + curve.y, list(curve.run_ids), is_zero_allowed=law.may_be_zero
         )
         found = fit(law, points, rng, intervals=_RESAMPLES, shifts=again.shifts)
         assert found.interval is not None, "intervals were asked for"

@@ -7,7 +7,7 @@ import numpy as np
 from analysis.fits.bootstrap import Bootstrap, Replicates, bootstrap
 from analysis.fits.descent import descend
 from analysis.fits.estimator import HUBER, Estimator
-from analysis.fits.flags import flags
+from analysis.fits.flags import flags, rays
 from analysis.fits.points import Points
 from analysis.fits.problem import Problem
 from analysis.fits.record import Certificate, Fit, Residuals, Value
@@ -122,7 +122,7 @@ def find_optimum(problem: Problem, points: Points) -> Optimum:
     order = np.argsort(np.where(minima.converged, minima.value, np.inf))
     order = order[: int(minima.converged.sum())]
     theta, value = minima.theta[order], minima.value[order]
-    _check_interior(problem, theta[0])
+    _check_interior(problem, points, theta[0])
     # The absolute part makes exact fits, whose objectives are all rounding, one optimum.
     is_same = value <= value[0] * (1 + SAME_OPTIMUM) + 1e-20
     different = _different(value)
@@ -240,13 +240,14 @@ def _check_values(law: Law, points: Points) -> None:
         )
 
 
-def _check_interior(problem: Problem, theta: Array) -> None:
+def _check_interior(problem: Problem, points: Points, theta: Array) -> None:
     low, high = problem.law.bounds
     for name, value in zip(problem.law.exponents, theta[problem.terms :], strict=True):
         if not low + 1e-6 < value < high - 1e-6:
+            place = f"{problem.law.name} over {len(points)} points"
             raise FitError(
                 f"{name} ran to {value:g}, the edge of its range [{low:g}, {high:g}]",
-                where=f"{problem.law.name} over {len(problem.observed)} points",
+                where=": ".join([place, *rays(problem.law, points)]),
                 mend="the points do not determine it: measure over a wider range of scales",
             )
 

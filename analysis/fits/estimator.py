@@ -78,10 +78,13 @@ class Estimator:
 
     def objective(self, residuals: Array, weights: Array) -> Array:
         """Sum rho(r) over the points, in the convention of `loss`: (..., n) -> (...)."""
+        return np.asarray((weights * self.rho(residuals)).sum(axis=-1))
+
+    def rho(self, residuals: Array) -> Array:
+        """Return what each residual costs."""
         if self.loss is Loss.ABSOLUTE:
-            return np.asarray((weights * np.abs(residuals)).sum(axis=-1))
-        width = np.inf if self.loss is Loss.SQUARES else self.delta
-        return np.asarray((weights * huber(residuals, width)).sum(axis=-1))
+            return np.abs(residuals)
+        return huber(residuals, np.inf if self.loss is Loss.SQUARES else self.delta)
 
 
 def huber(residuals: Array, width: float) -> Array:

@@ -21,7 +21,8 @@ NARROWEST_RAY = 0.02
 """Spread across the line on which two inputs lie, in log units over their own spread, below which
 they are flagged: our threshold."""
 FAILED_SHARE = 0.05
-"""A larger share of failed replicates is flagged: it bends a 90 % interval."""
+"""A larger share of replicates that failed, or ended at a bound, is flagged: it bends a 90 %
+interval."""
 FEWEST_CLUSTERS = 8
 """Fewer clusters are flagged: percentile intervals of so few are too narrow."""
 
@@ -48,6 +49,7 @@ def flags(
         *_of_values(law, values, points),
         *_of_optimum(certificate),
         *_of_replicates(points, made),
+        *_of_bounds(law, values, made),
     )
 
 
@@ -60,12 +62,12 @@ def _of_points(law: Law, points: Points) -> list[Flag]:
         if len(np.unique(column)) == 1:
             detail = f"{name} is {column[0]:g} at every point"
             found.append(Flag(kind=Warn.ONE_SIZE, detail=detail))
-    return found + _of_rays(law, points)
+    return [*found, *(Flag(kind=Warn.ONE_RAY, detail=ray) for ray in rays(law, points))]
 
 
-def _of_rays(law: Law, points: Points) -> list[Flag]:
-    """Flag pairs of inputs of which one is a power of the other at every point."""
-    found: list[Flag] = []
+def rays(law: Law, points: Points) -> list[str]:
+    """Return, in words, pairs of inputs of which one is a power of the other at every point."""
+    found: list[str] = []
     if points.inputs.min() <= 0:
         return []  # a law of shares or epochs, which is no power of them
     logs = np.log(points.inputs)
@@ -76,8 +78,7 @@ def _of_rays(law: Law, points: Points) -> list[Flag]:
             continue
         across = np.linalg.svd(spread / own, compute_uv=False)[-1] / np.sqrt(len(points))
         if across < NARROWEST_RAY:
-            detail = f"{law.inputs[other]} follows from {law.inputs[one]} at every point"
-            found.append(Flag(kind=Warn.ONE_RAY, detail=detail))
+            found.append(f"{law.inputs[other]} follows from {law.inputs[one]} at every point")
     return found
 
 
@@ -121,4 +122,23 @@ def _of_replicates(points: Points, made: Replicates | None) -> list[Flag]:
     if points.clusters is not None and len(set(points.clusters)) < FEWEST_CLUSTERS:
         detail = f"{len(set(points.clusters))} clusters"
         found.append(Flag(kind=Warn.FEW_CLUSTERS, detail=detail))
+    return found
+
+
+def _of_bounds(law: Law, values: dict[str, float], made: Replicates | None) -> list[Flag]:
+    """Flag parameters that are within their bounds at the optimum and not in many replicates."""
+    if made is None or not len(made.parameters):
+        return []
+    found: list[Flag] = []
+    edges = {
+        **{name: (0.0,) for name in law.coefficients if values[name] > 0},
+        **dict.fromkeys(law.exponents, law.bounds),
+    }
+    for name, ends in edges.items():
+        drawn = made.parameters[:, law.parameters.index(name)]
+        for end in ends:
+            count = int((drawn == end).sum())
+            if count > FAILED_SHARE * len(drawn):
+                detail = f"{name} is {end:g} in {count} of {len(drawn)} resamples"
+                found.append(Flag(kind=Warn.AT_BOUND, detail=detail))
     return found

@@ -17,6 +17,7 @@ from analysis.figures.curve import SCORE
 from analysis.fits.backtest import hold_out
 from analysis.fits.bootstrap import Bootstrap, Resample
 from analysis.fits.codes import code_flags
+from analysis.fits.drawn_questions import Noise, draw_questions
 from analysis.fits.engine import fit
 from analysis.fits.estimator import Estimator, Loss, Residual
 from analysis.fits.flags import FAILED_SHARE
@@ -61,24 +62,27 @@ _VARIED = ("text_tokens", *SHARES)
 _TYPICAL_EXPONENT = 0.3  # of the power laws by which designs are judged, before any fit
 
 
-def fit_joint(folder: StudyFolder, rng: np.random.Generator) -> tuple[StudyFit, ...]:
+def fit_joint(
+    folder: StudyFolder, rng: np.random.Generator, *, noise: Noise = Noise.RUNS
+) -> tuple[StudyFit, ...]:
     """Fit the joint law to a study's vision scores and to its text scores; write a file for each.
 
     Args:
         folder: the study's results.
         rng: makes the bootstrap's resamples.
+        noise: what the intervals hold.
 
     Raises:
         RecordError: if the plan or the results table is missing or damaged.
     """
     study = open_study(folder)
-    fits = tuple(_fit(study, suite, rng) for suite in NAMES)
+    fits = tuple(_fit(study, suite, rng, noise) for suite in NAMES)
     for item in fits:
         write_json(folder.fits / f"{item.task.name}.json", item.plain())
     return fits
 
 
-def _fit(study: StudyResults, suite: str, rng: np.random.Generator) -> StudyFit:
+def _fit(study: StudyResults, suite: str, rng: np.random.Generator, noise: Noise) -> StudyFit:
     rows = scores(study.table.results, suite, "average", SCORE).drop_duplicates("run_id")
     kept, dropped, words = _alike(rows, study.table.axes)
     law, no_tokens = _chosen_law(study, kept)
@@ -93,10 +97,16 @@ def _fit(study: StudyResults, suite: str, rng: np.random.Generator) -> StudyFit:
     )
     try:
         check_carried(law, points)
-        fitted = fit(law, points, rng, estimator=ESTIMATOR, intervals=INTERVALS)
+        drawn = draw_questions(
+            study, suite, points.labels, noise, rng, replicates=INTERVALS.replicates
+        )
+        shifts = None if drawn.shifts is None else -drawn.shifts  # of the error, 1 - score
+        fitted = fit(law, points, rng, estimator=ESTIMATOR, intervals=INTERVALS, shifts=shifts)
     except FitError as error:
         return StudyFit(task=task, fit=None, refusal=error)
-    doubts = (*_doubts(fitted, points), *no_tokens, *code_flags(kept))
+    assert fitted.interval is not None, "intervals were asked for"
+    interval = replace(fitted.interval, method=fitted.interval.method + drawn.method)
+    doubts = (*_doubts(fitted, points), *no_tokens, *code_flags(kept), *drawn.flags)
     backtests = [
         _held_out(law, points, place, value)
         for place in range(len(law.inputs))
@@ -104,11 +114,12 @@ def _fit(study: StudyResults, suite: str, rng: np.random.Generator) -> StudyFit:
     ]
     return StudyFit(
         task=task,
-        fit=replace(fitted, flags=(*fitted.flags, *doubts)),
+        fit=replace(fitted, interval=interval, flags=(*fitted.flags, *doubts)),
         extra={
             "code": list(study.codes(points.labels)),
             "backtest": _held_out(law, points, 0, float(points.inputs[:, 0].max())),
             "backtests": [*backtests],
+            **({} if drawn.record is None else {"questions": drawn.record}),
         },
     )
 
@@ -302,7 +313,7 @@ def _points(
         1 - column(rows, "value")[:, 0],
         [str(run_id) for run_id in rows["run_id"]],
         trunks if len(set(trunks)) >= FEWEST_TRUNKS else None,
-        is_zero_allowed=True,
+        is_zero_allowed=law.may_be_zero,
     )
     return replace(points, dropped=(*dropped, *points.dropped))
 

@@ -80,12 +80,23 @@ def minimise(
         active, before = active[~solved], local.value[~solved]
         if not len(active):
             continue
-        trial = np.clip(theta[active] + step[~solved], lower, upper)
+        step = step[~solved]
+        trial = np.clip(theta[active] + step, lower, upper)
         trial = np.where(trial - lower < AT_BOUND, lower, trial)
         there = expand(trial, active)
         better = there.value < before
         theta[active[better]] = trial[better]
         _put(here, active, better, there)
+        failed = np.flatnonzero(~better)
+        cut = failed[(theta[active[failed]] + step[failed] < lower).any(axis=1)]
+        if len(cut):  # the other parameters went too far for one that was stopped
+            rows = active[cut]
+            trial = _cut_short(theta[rows], step[cut], lower)
+            there = expand(trial, rows)
+            less = there.value < before[cut]
+            theta[rows[less]] = trial[less]
+            _put(here, rows, less, there)
+            better[cut[less]] = True
         changed = np.where(better, damping[active] / 5, damping[active] * 10)
         damping[active] = np.maximum(changed, _DAMPING_LEAST)
         running[active[damping[active] > _DAMPING_MOST]] = False
@@ -125,6 +136,16 @@ def _newton_step(
         step[bent] = -np.einsum("bmk,bk->bm", vectors, along / (size + damping[bent, None]))
         decrement[bent] = 0.5 * (along**2 / size).sum(axis=1)
     return step / scale, decrement
+
+
+def _cut_short(theta: Array, step: Array, lower: Array) -> Array:
+    """Return where whole steps (B, M) first meet a least value."""
+    room = np.where(theta + step < lower, (theta - lower) / np.where(step < 0, -step, 1.0), np.inf)
+    first = room.argmin(axis=1)  # a parameter at its least value has no room
+    trial = np.maximum(theta + room.min(axis=1)[:, None] * step, lower)
+    rows = np.arange(len(theta))
+    trial[rows, first] = lower[first]
+    return trial
 
 
 def solve_definite(matrices: Array, right: Array) -> tuple[Array, NDArray[np.bool_]]:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from analysis.laws.law import Array
 from orchestrator.errors import FitError
 
+_LOG_OF_ZERO = "an input is 0, of which the law takes the logarithm"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped:
@@ -99,7 +101,7 @@ def clean_points(
     labels: Sequence[str],
     clusters: Sequence[str] | None = None,
     *,
-    is_zero_allowed: bool = False,
+    is_zero_allowed: bool | NDArray[np.bool_] = False,
 ) -> Points:
     """Make points of what can be fitted; a value that is absent or not positive is left out.
 
@@ -108,14 +110,18 @@ def clean_points(
         observed: (n,); NaN where absent.
         labels: n names.
         clusters: n keys, or None.
-        is_zero_allowed: whether an input may be 0, as shares and epochs may.
+        is_zero_allowed: whether inputs may be 0, as shares and epochs may; or which, (inputs,).
     """
     values = np.column_stack([inputs, observed])
     absent = np.asarray(np.any(np.isnan(values), axis=1))
-    least = np.full(values.shape[1], 0.0 if is_zero_allowed else np.nextafter(0, 1))
-    least[-1] = np.nextafter(0, 1)
-    good = np.asarray(np.all(np.isfinite(values) & (values >= least), axis=1))
-    reasons = np.where(absent, "a value is absent", "a value is not a positive finite number")
+    is_zero = np.asarray((inputs == 0) & ~np.asarray(is_zero_allowed)).any(axis=1)
+    is_number = np.asarray(np.all(np.isfinite(values) & (values >= 0), axis=1)) & (observed > 0)
+    good = is_number & ~is_zero
+    reasons = np.where(
+        absent,
+        "a value is absent",
+        np.where(is_number, _LOG_OF_ZERO, "a value is not a positive finite number"),
+    )
     return Points(
         inputs=inputs[good],
         observed=observed[good],

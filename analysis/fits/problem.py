@@ -6,9 +6,11 @@ order 1. Pure.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.fits.estimator import Estimator, Residual
 from analysis.fits.points import Points
@@ -53,15 +55,30 @@ class Problem:
         self, law: Law, points: Points, estimator: Estimator, *, is_centred: bool = True
     ) -> None:
         self.law = law
+        self.points = points
         self.estimator = estimator
         self.unit = float(np.exp(np.log(points.observed).mean()))
         self.observed = points.observed / self.unit  # (n,)
         features = law.features(points.inputs)  # (n, P, Q)
         # Without centring a coefficient is the law's own, so that it can be held at a value.
-        self.centre = features.mean(axis=0) * is_centred  # (P, Q)
+        # At the least value a term that falls steeply has the height of its coefficient, so that
+        # steeper ones still change little; about the mean, the coefficient would run to 0 with it.
+        self.centre = features.min(axis=0) * is_centred  # (P, Q)
         self.features = features - self.centre
         self.parts = Terms(self.features, law.weights(points.inputs))
         self.log_observed = np.log(self.observed)  # (n,)
+
+    def subset(self, is_kept: NDArray[np.bool_], observed: Array | None = None) -> Self:
+        """Return the same problem of some of the points alone, in units of their own.
+
+        Args:
+            is_kept: which, (n,).
+            observed: other observations of all points, in the law's unit, (n,); None for their own.
+        """
+        points = self.points
+        if observed is not None:
+            points = replace(points, observed=observed)
+        return type(self)(self.law, points.subset(is_kept, "not drawn"), self.estimator)
 
     @property
     def terms(self) -> int:

@@ -83,7 +83,7 @@ class Prediction:
     high: float | None
     """Upper end."""
     extrapolation: float
-    """How many times beyond the nearest measured scale; 1 within what was measured."""
+    """How far beyond what was measured (`Fit.extrapolation`); 1 within it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,11 +191,17 @@ class Fit:
     def extrapolation(self, inputs: Array) -> Array:
         """Return how far inputs (n, inputs) lie outside the points: (n,).
 
-        The largest ratio, over the law's inputs, to the nearest value that was measured: 1 within
-        what was measured, 10 at ten times the largest or a tenth of the least.
+        The largest over the law's inputs, 1 within what was measured. Of an input whose logarithm
+        the law takes, the ratio to the nearest value that was measured: 10 at ten times the largest
+        or a tenth of the least. Of any other, which may be 0, the distance from it over the range
+        that was measured, plus 1: 2 at 40 % where 0 to 20 % were, as at 60 % where 20 to 40 % were.
         """
         low, high = np.array(self.fitted_range).T
-        return np.asarray(np.maximum(1.0, np.maximum(inputs / high, low / inputs).max(axis=1)))
+        outside = np.maximum(np.maximum(inputs - high, low - inputs), 0.0)  # (n, inputs)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            far = np.where(outside > 0, 1 + outside / (high - low), 1.0)
+            times = np.maximum(1.0, np.maximum(inputs / high, low / inputs))
+        return np.asarray(np.where(self.law.may_be_zero, far, times).max(axis=1))
 
     def prediction(self, inputs: Array) -> tuple[Prediction, ...]:
         """Return predictions at inputs (n, inputs), each with its interval and extrapolation."""

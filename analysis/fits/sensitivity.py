@@ -4,11 +4,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.fits.bootstrap import leave_out_weights, refit
+from analysis.fits.bootstrap import leave_out_weights
 from analysis.fits.engine import find_optimum, fit
 from analysis.fits.estimator import HUBER, LEAST_ABSOLUTE, LEAST_SQUARES, Estimator
 from analysis.fits.points import Points
 from analysis.fits.problem import Problem
+from analysis.fits.refit import refit
 from analysis.laws.law import Law
 from orchestrator.errors import FitError
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from analysis.fits.clusters import cluster_keys
 from analysis.fits.points import Points, clean_points
@@ -19,7 +20,12 @@ _ONE_OF = {"study": "the rows of one study", "code": "the rows of one code versi
 
 
 def points_of_table(
-    frame: pd.DataFrame, inputs: Sequence[str], observed: str, cluster: str | None = None
+    frame: pd.DataFrame,
+    inputs: Sequence[str],
+    observed: str,
+    cluster: str | None = None,
+    *,
+    is_zero_allowed: bool | NDArray[np.bool_] = False,
 ) -> Points:
     """Return a table's rows as points; absent and non-positive values are dropped by name.
 
@@ -28,12 +34,12 @@ def points_of_table(
         inputs: columns of the law's inputs.
         observed: column of what is fitted.
         cluster: column whose equal values share their noise, such as a seed or a size.
+        is_zero_allowed: whether inputs may be 0, or which, (inputs,): a law's `may_be_zero`.
 
     Raises:
         FitError: if the table is empty or lacks a column; if a column holds text; if a row has no
-            cluster; if rows are
-            there twice; if rows of several studies or code versions are mixed; if an input has
-            values in several units, or never varies.
+            cluster; if rows are there twice; if rows of several studies or code versions are mixed;
+            if an input has values in several units, or never varies.
     """
     names = [*inputs, observed]
     _check_columns(frame, names)
@@ -45,7 +51,9 @@ def points_of_table(
     named = frame["run_id"] if "run_id" in frame.columns else frame.index.map("row {}".format)
     labels = [str(name) for name in named]
     keys = None if cluster is None else cluster_keys(frame, cluster)
-    made = clean_points(values[:, :-1], values[:, -1], labels, keys)
+    made = clean_points(
+        values[:, :-1], values[:, -1], labels, keys, is_zero_allowed=is_zero_allowed
+    )
     points = replace(made, clustered_by=cluster)
     for name, column in zip(inputs, points.inputs.T, strict=True):
         _check_spread(name, column, points)
@@ -105,6 +113,7 @@ def _check_spread(name: str, column: Array, points: Points) -> None:
             f"{len(points)} rows",
             f"add runs with another value of {name}, or fit a law without it",
         )
+    ordered = ordered[ordered > 0]
     steps = ordered[1:] / ordered[:-1]
     if len(steps) and steps.max() > LARGEST_STEP:
         cut = float(ordered[int(steps.argmax())])

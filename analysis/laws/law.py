@@ -54,6 +54,13 @@ class Law:
         """Names of all parameters: coefficients, then exponents."""
         return (*self.coefficients, *self.exponents)
 
+    @property
+    def may_be_zero(self) -> NDArray[np.bool_]:
+        """Whether each input may be 0, as shares and epochs may: no term takes its logarithm."""
+        probes = 1.0 - np.eye(len(self.inputs))
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.isfinite(self.features(probes)).all(axis=(1, 2)))
+
     def weights(self, inputs: Array) -> Array:
         """Return what each term counts at inputs (n, inputs) for a coefficient of 1: (n, P)."""
         signs = np.tile(np.asarray(self.signs, dtype=np.float64), (len(inputs), 1))
@@ -64,7 +71,7 @@ class Law:
 
         Args:
             parameters: values in the order of `parameters`, (..., M).
-            inputs: (n, inputs), in the order of `inputs`, all above 0.
+            inputs: (n, inputs), in the order of `inputs`, above 0 but where `may_be_zero`.
 
         Returns:
             Predictions, (..., n).

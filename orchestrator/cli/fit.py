@@ -36,8 +36,8 @@ def fit(  # noqa: PLR0913  (options of a command)
         bool,
         typer.Option(
             "--questions",
-            help="draw the questions of each benchmark anew, too, so that the intervals of effects "
-            "on scores hold their noise",
+            help="draw the questions of each benchmark anew, too, so that the intervals of fits to "
+            "scores hold their noise",
         ),
     ] = False,
     design: Annotated[
@@ -54,7 +54,8 @@ def fit(  # noqa: PLR0913  (options of a command)
     """
     import numpy as np
 
-    from analysis.fits.effects import Noise, fit_effects
+    from analysis.fits.drawn_questions import Noise
+    from analysis.fits.effects import fit_effects
     from analysis.fits.joint import fit_joint
     from analysis.fits.study import LOSS_OF_PARAMS_AND_TOKENS, fit_study
     from analysis.report.fits import shown_fits
@@ -68,7 +69,7 @@ def fit(  # noqa: PLR0913  (options of a command)
     fits = fit_study(folder, np.random.default_rng(seed), cluster=cluster)
     noise = Noise.RUNS_AND_QUESTIONS if questions else Noise.RUNS
     effects = fit_effects(folder, np.random.default_rng(seed), noise=noise)
-    joint = fit_joint(folder, np.random.default_rng(seed))
+    joint = fit_joint(folder, np.random.default_rng(seed), noise=noise)
     if as_json:
         for item in (*fits, *effects, *joint):
             typer.echo(json.dumps(item.plain()))

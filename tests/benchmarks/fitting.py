@@ -19,11 +19,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize, special
 
-from analysis.fits.bootstrap import refit, resample_weights
+from analysis.fits.bootstrap import resample_weights
 from analysis.fits.engine import find_optimum, fit
 from analysis.fits.estimator import HUBER, LEAST_ABSOLUTE, Estimator
 from analysis.fits.points import Points, clean_points
 from analysis.fits.problem import Problem
+from analysis.fits.refit import refit
 from analysis.laws.chinchilla import CHINCHILLA, loss
 
 DATA = Path(__file__).parents[2] / "analysis" / "notebooks" / "chinchilla.csv"

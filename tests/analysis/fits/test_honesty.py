@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.fits.backtest import Backtest, grow, hold_out_each
@@ -13,8 +14,10 @@ from analysis.fits.flags import flags
 from analysis.fits.points import Points, clean_points
 from analysis.fits.record import Fit, Warn
 from analysis.fits.sensitivity import by_estimator, influences
+from analysis.fitting import fit as fit_frame
 from analysis.laws.chinchilla import CHINCHILLA, loss
 from analysis.laws.law import Array
+from analysis.laws.mixture import mixture_law
 from analysis.laws.power_law import power_law
 from orchestrator.errors import FitError
 
@@ -39,9 +42,30 @@ def fitted(points: Points) -> Fit:
 
 def test_models_of_one_token_multiplier_are_flagged_as_one_ray() -> None:
     params = np.geomspace(1e7, 3e9, 12)
-    made = fitted(points_at(params, 20 * params))
+    made = fitted(points_at(params, 20 * params, noise=3e-4))
     details = {flag.kind: flag.detail for flag in made.flags}
     assert details[Warn.ONE_RAY] == "tokens follows from params at every point"
+
+
+def test_a_ray_on_which_an_exponent_runs_away_is_refused_as_one() -> None:
+    params = np.geomspace(1e7, 3e9, 12)
+    # One of the two terms fits the noise of the least model alone, as it does at any exponent.
+    with pytest.raises(FitError, match=r"(alpha|beta) ran to 10, the edge of its range") as caught:
+        fitted(points_at(params, 20 * params))
+    assert caught.value.where.endswith("12 points: tokens follows from params at every point")
+
+
+def test_a_parameter_that_many_resamples_have_at_its_bound_is_flagged() -> None:
+    params, tokens = np.meshgrid(np.geomspace(1e7, 1e9, 3), np.geomspace(1e9, 3e10, 4))
+    points = points_at(params.ravel(), tokens.ravel(), noise=0.02)
+    how = Bootstrap(replicates=100)
+    made = fit(CHINCHILLA, points, np.random.default_rng(0), intervals=how)
+    assert made.values["E"] > 0
+    count = int((made.replicates[:, 0] == 0).sum())
+    assert count > 5
+    details = {flag.detail for flag in made.flags if flag.kind is Warn.AT_BOUND}
+    assert f"E is 0 in {count} of 100 resamples" in details
+    assert not any("A is" in detail for detail in details)
 
 
 def test_a_grid_is_no_ray() -> None:
@@ -54,6 +78,17 @@ def test_an_ill_conditioned_fit_names_the_direction_that_is_free() -> None:
     detail = next(flag.detail for flag in made.flags if flag.kind is Warn.ILL_CONDITIONED)
     assert "alpha" in detail
     assert sum(part**2 for _, part in made.certificate.direction) == pytest.approx(1, abs=0.05)
+
+
+def test_shares_and_epochs_extrapolate_by_their_distance_from_what_was_measured() -> None:
+    share = np.linspace(0, 0.5, 6)
+    frame = pd.DataFrame({"image_ratio": share, "value": 3 - np.exp(-2 * share)})
+    law = mixture_law("image_ratio")
+    from_0 = fit_frame(frame, law, intervals=None)
+    asked = np.array([[0.0], [0.5], [1.0]])
+    assert from_0.extrapolation(asked).tolist() == [1, 1, 2]
+    from_0_1 = fit_frame(frame.iloc[1:], law, intervals=None)
+    assert from_0_1.extrapolation(asked) == pytest.approx([1.25, 1, 2.25])
 
 
 def test_a_prediction_says_how_far_it_extrapolates() -> None:

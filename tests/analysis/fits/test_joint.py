@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.fits.drawn_questions import Noise
 from analysis.fits.engine import fit
 from analysis.fits.joint import ESTIMATOR, INTERVALS, NAMES, check_carried, confounded, fit_joint
 from analysis.fits.points import Points, clean_points
@@ -22,6 +23,7 @@ from orchestrator.errors import FitError
 from orchestrator.store.files import read_json
 from orchestrator.store.layout import StudyFolder
 from tests.analysis.conftest import BuildStudy
+from tests.analysis.made_answers import QUESTIONS, normal, write_answers
 from tests.analysis.made_results import Effects
 
 LAW = joint_law(has_tokens=True)
@@ -32,6 +34,8 @@ TRUTH = {
 SIZES, BUDGETS = (1e7, 5e7, 2.5e8, 1.25e9), (2e8, 2e9, 2e10, 2e11)
 RATIOS, POINTS = (0.0, 0.05, 0.1, 0.3, 0.5), (0.2, 0.4, 0.6, 0.8, 1.0)
 NOISE = 0.004
+HARDNESS = 0.3
+"""Standard deviation of a question's score over questions."""
 Change = Callable[[pd.DataFrame], "pd.Series[Any]"]
 """The rows of a results table -> other values of a column."""
 
@@ -169,6 +173,17 @@ def fitted(folder: StudyFolder, suite: str = "vision") -> StudyFit:
     return found[NAMES[suite]]
 
 
+def as_hard_for_every_model(run_id: str, benchmark: str) -> Array:  # noqa: ARG001
+    away = normal(benchmark)
+    return HARDNESS * (away - away.mean()) / away.std()
+
+
+def width(value: Value) -> float:
+    assert value.low is not None
+    assert value.high is not None
+    return value.high - value.low
+
+
 def test_a_study_s_joint_law_holds_the_truth_and_is_written(build_study: BuildStudy) -> None:
     folder = wide_study(build_study)
     found = fitted(folder).fit
@@ -184,6 +199,41 @@ def test_a_study_s_joint_law_holds_the_truth_and_is_written(build_study: BuildSt
     tests = {item["held_out"]: item for item in record["backtests"]}  # type: ignore[union-attr]
     assert tests["image_ratio = 0.5"]["mean_absolute_error"] < 0.1
     assert "params has 2" in tests["params = 1e+08"]["refusal"]["what"]
+
+
+def test_questions_drawn_anew_widen_what_all_models_have_in_common(
+    build_study: BuildStudy, tmp_path: Path
+) -> None:
+    folder = StudyFolder(tmp_path / "answered")
+    shutil.copytree(wide_study(build_study).path, folder.path)
+    name = NAMES["vision"]
+    (without, *_) = fit_joint(folder, np.random.default_rng(0))
+    write_answers(folder, as_hard_for_every_model)
+    (drawn, *_) = fit_joint(folder, np.random.default_rng(0), noise=Noise.RUNS_AND_QUESTIONS)
+    assert without.fit is not None
+    assert drawn.fit is not None
+    assert values(drawn.fit)["r0"].value == pytest.approx(values(without.fit)["r0"].value)
+    assert drawn.fit.interval is not None
+    assert drawn.fit.interval.method.endswith("and of 160 questions of 2 benchmarks")
+    # Other questions move the errors of all models together, by this much, and so E alone.
+    moved = 2 * 1.645 * HARDNESS / np.sqrt(2 * QUESTIONS)
+    lengths = {
+        name: (width(values(without.fit)[name]), width(values(drawn.fit)[name]))
+        for name in ("E", "best_image_ratio")
+    }
+    assert lengths["E"][1] == pytest.approx(np.hypot(lengths["E"][0], moved), rel=0.2)
+    assert lengths["best_image_ratio"][1] == pytest.approx(lengths["best_image_ratio"][0], rel=0.2)
+    record: Any = read_json(folder.fits / f"{name}.json")
+    assert set(record["questions"]["benchmarks"].values()) == {QUESTIONS}
+
+
+def test_a_joint_law_without_answers_says_so(build_study: BuildStudy) -> None:
+    folder = wide_study(build_study)
+    (item, *_) = fit_joint(folder, np.random.default_rng(0), noise=Noise.RUNS_AND_QUESTIONS)
+    assert item.fit is not None
+    details = [flag.detail for flag in item.fit.flags if flag.kind is Warn.NO_QUESTIONS]
+    assert len(details) == 1
+    assert details[0].endswith("left no answers.parquet")
 
 
 def test_models_from_scratch_and_of_other_settings_are_left_out_by_name(

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from analysis.fits.effects import EffectFit, Noise, fit_effects
+from analysis.fits.drawn_questions import Noise
+from analysis.fits.effects import EffectFit, fit_effects
 from analysis.fits.questions import question_noise, share_of_scatter
 from analysis.fits.record import Warn
 from analysis.laws.law import Array
@@ -124,6 +125,25 @@ def test_questions_that_are_as_hard_for_every_model_change_nothing(
     folder = copied(exact, tmp_path)
     write_answers(folder, hardness)
     assert width(fitted(folder)) < 1e-9
+
+
+def test_questions_that_are_as_hard_for_a_model_at_every_ratio_make_none_of_the_scatter(
+    exact: StudyFolder, tmp_path: Path
+) -> None:
+    folder = copied(exact, tmp_path)
+    table = pd.read_parquet(folder.tables / "results.parquet")
+    sizes = table.groupby("run_id")["params"].first()
+    assert sizes[list(fitted(exact, Noise.RUNS).run_ids)].nunique() > 1
+
+    def by_model(run_id: str, benchmark: str) -> Array:
+        """Questions whose level moves with the model, and scores that scatter without them."""
+        of_run = np.random.default_rng(list(run_id.encode())).standard_normal()
+        return np.log10(sizes[run_id]) * hardness(run_id, benchmark) + 0.01 * of_run
+
+    write_answers(folder, by_model)
+    item = fitted(folder)
+    assert item.interval is not None
+    assert item.interval.question_share == pytest.approx(0, abs=1e-12)
 
 
 def test_what_questions_make_of_the_scatter_is_counted_once(

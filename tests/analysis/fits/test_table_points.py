@@ -5,6 +5,11 @@ import pandas as pd
 import pytest
 
 from analysis.fits.table_points import points_of_table
+from analysis.fitting import fit
+from analysis.laws.joint import joint_law
+from analysis.laws.mixture import mixture_law
+from analysis.laws.power_law import power_law
+from analysis.laws.saturation import saturation
 from orchestrator.errors import FitError
 
 INPUTS = ("params", "tokens")
@@ -37,6 +42,28 @@ def test_absent_and_non_positive_losses_are_dropped_by_row() -> None:
     assert len(points) == 13
 
 
+def test_an_input_of_0_is_a_point_unless_the_law_takes_its_logarithm() -> None:
+    ratio, epochs = np.linspace(0, 0.5, 6), np.arange(6.0)
+    frame = pd.DataFrame({"image_ratio": ratio, "epochs": epochs, "value": 3 - np.exp(-2 * ratio)})
+    assert len(fit(frame, mixture_law("image_ratio"), intervals=None).used) == 6
+    assert len(fit(frame, saturation("epochs"), intervals=None).used) == 6
+    made = fit(frame, power_law("image_ratio"), intervals=None)
+    assert [(item.label, item.reason) for item in made.dropped] == [
+        ("row 0", "an input is 0, of which the law takes the logarithm")
+    ]
+    assert joint_law(has_tokens=True).may_be_zero.tolist() == [False, False, True, True]
+
+
+def test_an_input_of_0_hides_no_mixed_units() -> None:
+    frame = table().assign(image_ratio=np.arange(16) / 32)
+    frame.loc[[3, 4], "image_ratio"] *= 1e9
+    names = (*INPUTS, "image_ratio")
+    allowed = np.array([False, False, True])
+    with pytest.raises(FitError, match="image_ratio jumps by a factor of") as caught:
+        points_of_table(frame, names, "loss", is_zero_allowed=allowed)
+    assert caught.value.where == "rows 3, 4"
+
+
 def test_text_in_a_column_is_named() -> None:
     frame = table().astype({"loss": object})
     frame.loc[3, "loss"] = "2.9?"
@@ -48,6 +75,14 @@ def test_rows_that_are_there_twice_are_named() -> None:
     frame = pd.concat([table(), table().iloc[[4, 6]]], ignore_index=True)
     assert refusal(frame).what == "2 rows repeat an earlier one"
     assert refusal(frame).where == "rows 16, 17"
+
+
+def test_runs_are_told_apart_by_their_names_where_they_have_any() -> None:
+    frame = table().assign(run_id=[f"run {i}" for i in range(16)])
+    frame.loc[1, [*INPUTS, "loss"]] = frame.loc[0, [*INPUTS, "loss"]]
+    assert len(points_of_table(frame, INPUTS, "loss")) == 16
+    frame.loc[5, "run_id"] = "run 4"
+    assert refusal(frame).where == "row 5"
 
 
 @pytest.mark.parametrize("column", ["study", "code"])

@@ -8,7 +8,13 @@ import pandas as pd
 import pytest
 from scipy import optimize
 
-from analysis.fits.bootstrap import Bootstrap, Resample, bootstrap, refit, resample_weights
+from analysis.fits.bootstrap import (
+    Bootstrap,
+    Resample,
+    bootstrap,
+    resample_observed,
+    resample_weights,
+)
 from analysis.fits.descent import descend
 from analysis.fits.engine import find_optimum, fit
 from analysis.fits.estimator import HUBER, LEAST_ABSOLUTE, LEAST_SQUARES, Estimator
@@ -16,6 +22,7 @@ from analysis.fits.interval import Ends, ends_of
 from analysis.fits.points import Points, clean_points
 from analysis.fits.problem import Problem
 from analysis.fits.profile import profile_interval
+from analysis.fits.refit import refit
 from analysis.fits.screen import screened_starts
 from analysis.laws.chinchilla import (
     CHINCHILLA,
@@ -118,6 +125,59 @@ def test_few_noisy_points_do_not_keep_a_replicate_from_its_optimum() -> None:
         found = descend(problem, np.repeat(start[None], 300, axis=0), weights)
         other = HUBER.objective(problem.residuals(found.theta), weights)
         assert (own <= other * (1 + 1e-9)).all()
+
+
+FEW = [
+    (3, 4, 0.005, Resample.PAIRS),
+    (3, 4, 0.02, Resample.PAIRS),
+    (3, 4, 0.02, Resample.RESIDUALS),
+    (3, 3, 0.02, Resample.PAIRS),
+    (4, 2, 0.02, Resample.PAIRS),
+]
+"""Sizes, budgets and noise of small studies, of 8 to 12 losses, and what is drawn anew."""
+
+
+def few_points(sizes: int, budgets: int, noise: float) -> Points:
+    params, tokens = np.meshgrid(np.geomspace(1e7, 1e9, sizes), np.geomspace(1e9, 3e10, budgets))
+    inputs = np.column_stack([params.ravel(), tokens.ravel()])
+    away = noise * np.random.default_rng(0).standard_normal(len(inputs))
+    observed = loss(inputs[:, 0], inputs[:, 1], values=TRUTH) * np.exp(away)
+    return clean_points(inputs, observed, [str(i) for i in range(len(inputs))])
+
+
+@pytest.mark.parametrize("estimator", [HUBER, LEAST_SQUARES])
+@pytest.mark.parametrize(("sizes", "budgets", "noise", "resample"), FEW)
+def test_a_dozen_points_leave_no_replicate_above_its_optimum(
+    sizes: int, budgets: int, noise: float, resample: Resample, estimator: Estimator
+) -> None:
+    """Optima at bounds count: E = 0, or a term so steep that it is that of the least scale alone.
+
+    Reference: wherever 8 random starts lead, and where 8 other replicates ended.
+    """
+    points = few_points(sizes, budgets, noise)
+    problem = Problem(CHINCHILLA, points, estimator)
+    optima = find_optimum(problem, points).theta
+    rng = np.random.default_rng(7)
+    weights, observed = np.ones((100, len(points))), None
+    if resample is Resample.RESIDUALS:
+        observed = resample_observed(problem, points, optima[0], 100, rng)
+    else:
+        weights = resample_weights(points, 100, rng)
+        weights = weights[(weights > 0).sum(axis=1) >= 5]
+    made = refit(problem, optima, weights, observed)
+    assert len(made) == len(weights)
+    own = estimator.objective(problem.residuals(made, observed), weights)
+    for turn in range(16):
+        starts = made[rng.permutation(len(made))]
+        if turn % 2:
+            starts = np.concatenate(
+                [rng.dirichlet(np.ones(3), len(made)), 10 ** rng.uniform(-2, 0.7, (len(made), 2))],
+                axis=1,
+            )
+        found = descend(problem, starts, weights, observed)
+        other = estimator.objective(problem.residuals(found.theta, observed), weights)
+        # Where as many points as parameters are drawn, the law goes through all of them.
+        assert (own <= other * (1 + 1e-9) + 1e-15).all()
 
 
 @pytest.mark.parametrize("ends", list(Ends))

@@ -1,0 +1,36 @@
+"""A law's terms and their second derivatives are those of its formula."""
+
+import numpy as np
+
+from analysis.fits.estimator import LEAST_SQUARES
+from analysis.fits.points import clean_points
+from analysis.fits.problem import Problem
+from analysis.laws.chinchilla import CHINCHILLA, loss
+
+
+def chinchilla_problem() -> Problem:
+    params, tokens = np.meshgrid(np.geomspace(1e7, 1e9, 4), np.geomspace(1e9, 1e11, 4))
+    inputs = np.column_stack([params.ravel(), tokens.ravel()])
+    truth = {"E": 1.8, "A": 480.0, "B": 2000.0, "alpha": 0.35, "beta": 0.37}
+    observed = loss(inputs[:, 0], inputs[:, 1], values=truth)
+    return Problem(CHINCHILLA, clean_points(inputs, observed, [str(i) for i in range(16)]),
+                   LEAST_SQUARES)  # fmt: skip
+
+
+def test_a_steep_term_keeps_its_height_at_every_scale() -> None:
+    problem = chinchilla_problem()
+    exponents = np.array([[9.0, 0.2]])
+    rows = np.exp(-np.einsum("npq,bq->bpn", problem.features, exponents))
+    np.testing.assert_allclose(problem.basis(exponents), rows, rtol=1e-12)
+
+
+def test_the_hessian_is_the_derivative_of_the_gradient() -> None:
+    problem = chinchilla_problem()
+    theta = np.array([0.5, 0.4, 0.3, 0.5, 0.2])
+    steps = 1e-5 * np.eye(5)
+    weights = np.ones((5, 16))
+    above = problem.expand(theta + steps, weights, np.inf).gradient
+    below = problem.expand(theta - steps, weights, np.inf).gradient
+    own = problem.expand(theta[None], weights[:1], np.inf).hessian[0]
+    # Central differences are good to the square of their step.
+    np.testing.assert_allclose(own, (above - below) / 2e-5, rtol=1e-6, atol=1e-8)
