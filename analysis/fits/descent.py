@@ -13,7 +13,7 @@ from analysis.fits.newton import MOST_STEPS, Minima, minimise
 from analysis.fits.problem import Expansion, Problem, joined
 from analysis.laws.law import Array
 
-_CHUNK_POINTS = 32_000
+_CHUNK_POINTS = 12_000
 """Points of all problems expanded at a time: their derivatives then stay in a core's cache."""
 
 

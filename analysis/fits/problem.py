@@ -151,7 +151,10 @@ class Problem:
         clipped = np.clip(residuals, -width, width)
         slope = counts * clipped
         curvature = counts * (clipped == residuals)  # 1 inside the width, 0 beyond
-        chord = counts / np.maximum(1.0, np.abs(residuals) / width)  # slope / residual
+        beyond = np.abs(residuals)
+        beyond /= width
+        np.maximum(beyond, 1.0, out=beyond)
+        chord = np.divide(counts, beyond, out=beyond)  # slope / residual
         if is_log:
             curvature -= slope  # the logarithm's own bend
         bends = self.parts.bends(slope, jacobian[:, : self.terms], theta[:, : self.terms])

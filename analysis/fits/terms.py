@@ -58,11 +58,16 @@ class Terms:
             coefficients: (B, P).
             out: overwritten.
         """
-        out[...] = 0.0
+        still = set(range(self.exponents))
         for p in self.moving:
             term = basis[:, p] * -coefficients[:, p, None]
             for q in self.moved_by[p]:
-                out[:, q] += term * self.columns[p, q]
+                if q in still:
+                    np.multiply(term, self.columns[p, q], out=out[:, q])
+                    still.remove(q)
+                else:
+                    out[:, q] += term * self.columns[p, q]
+        out[:, sorted(still)] = 0.0
 
     def bends(self, weights: Array, basis: Array, coefficients: Array) -> Array:
         """Return the sum's second derivatives, added up over the points with weights: (B, M, M).
