@@ -5,7 +5,6 @@ over: a process that lost its run publishes nothing.
 """
 
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Collection
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from models.manifest import verify
 from orchestrator.errors import RecordError
+from orchestrator.store.files import sync
 
 PART = ".part"
 """Ends the names of folders that are being written."""
@@ -54,7 +54,7 @@ def publish(
         if final.exists():  # it was found damaged, or training would not have come here again
             shutil.rmtree(final)
         part.rename(final)
-        _sync_folder(checkpoints)
+        sync(checkpoints)
         _prune(checkpoints, keep=keep, also=also, latest=position)
     return final
 
@@ -108,11 +108,3 @@ def _prune(checkpoints: Path, *, keep: int, also: Collection[int], latest: int) 
     for position in there:
         if position not in kept and position not in also:
             shutil.rmtree(checkpoints / str(position))
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

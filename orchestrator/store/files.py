@@ -24,9 +24,9 @@ def replacing(path: Path) -> Generator[Path]:
     try:
         yield temporary
         temporary.chmod(0o644)
-        _sync(temporary)
+        sync(temporary)
         temporary.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -63,7 +63,8 @@ def read_json(path: Path) -> dict[str, object]:
     return value  # pyright: ignore[reportUnknownVariableType]  (keys of JSON objects are text)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Flush a file, or the names in a folder, to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
