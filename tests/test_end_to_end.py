@@ -77,8 +77,10 @@ def test_an_interrupted_study_ends_with_the_same_files(
     world: Path, finished: Path, tmp_path: Path
 ) -> None:
     launch = ["launch", str(SMOKE), "--data", str(world), "--results", str(tmp_path)]
+    # A shell that started these tests in the background ignores Ctrl-C, and so would a launcher.
+    command = ["env", "--default-signal=INT", *SWEEP, *launch]
     with subprocess.Popen(
-        [*SWEEP, *launch], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
         wait_for_some_results(tmp_path, count=4)
         os.kill(process.pid, signal.SIGINT)

@@ -176,10 +176,10 @@ def test_after_ctrl_c_the_runs_go_on_and_the_next_launch_takes_them_up(
     uninterrupted = toy.contents()
     toy.root = tmp_path / "interrupted"
     monkeypatch.setenv("TOY_GATE", str(tmp_path))
-    process = toy.start("launch", "--slots", "2", env={"TOY_STEP_SECONDS": "0.3"})
+    process = toy.start("launch", "--slots", "2", env={"TOY_STEP_SECONDS": "1.0"})
     toy.wait_until(lambda: someone_works(toy))
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of the launcher's group
-    out, err = process.communicate(timeout=5.0)  # all runs together take longer
+    out, err = process.communicate(timeout=15.0)  # all runs together take longer
     assert process.returncode == 130, err
     assert "2 runs go on in the background" in out
     assert "sweep launch" in out
@@ -190,16 +190,16 @@ def test_after_ctrl_c_the_runs_go_on_and_the_next_launch_takes_them_up(
 
 
 def test_ctrl_c_while_the_worker_warms_up_leaves_at_once_and_nothing_hangs(toy: "Toy") -> None:
-    process = toy.start("launch", "--slots", "2", env={"TOY_WARM_SECONDS": "30"})
+    process = toy.start("launch", "--slots", "2", env={"TOY_WARM_SECONDS": "200"})
     first = toy.folder.run(toy.plan.runs[0].run_id)
     toy.wait_until(lambda: first.path.exists() and first.attempt(1).intent.exists())
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=10.0)  # warming up takes longer
+    out, err = process.communicate(timeout=30.0)  # warming up takes longer
     assert process.returncode == 130, err
     assert "in the background" not in out
     began = time.monotonic()
     assert toy.launch().finished == 16
-    assert time.monotonic() - began < 15  # it does not wait for processes that never came
+    assert time.monotonic() - began < 100  # it does not wait for processes that never came
 
 
 def test_a_killed_launcher_loses_nothing(
