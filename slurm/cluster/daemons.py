@@ -48,8 +48,10 @@ def start_daemon(name: str, config: ClusterConfig, folder: ClusterFolder, site: 
         "SLURM_CONF": str(folder.slurm_conf),
         MARK: str(folder.path),
     }
-    if name == "mariadbd" and not folder.database_files.exists():
-        make_database(folder, site, environment)
+    if name == "mariadbd":
+        environment["TMPDIR"] = str(folder.database_scratch)
+        if not folder.database_files.exists():
+            make_database(folder, site, environment)
     command = _command(name, config, folder, site)
     log = folder.logs / f"{name}.out"
     return spawn(command, cwd=folder.path, log=log, environment=environment)

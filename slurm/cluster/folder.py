@@ -77,6 +77,11 @@ class ClusterFolder:
         return self.database / "data"
 
     @property
+    def database_scratch(self) -> Path:
+        """Its temporary tables. In a shared folder the next server to start would delete them."""
+        return self.path / "tmp"
+
+    @property
     def state(self) -> Path:
         """What slurmctld keeps through a restart."""
         return self.path / "state"
@@ -96,7 +101,7 @@ class ClusterFolder:
         """Every folder that is made below `path`, and removed before a new start."""
         return (
             self.etc, self.logs, self.sockets, self.munge,
-            self.database, self.state, self.devices, self.spool,
+            self.database, self.database_scratch, self.state, self.devices, self.spool,
         )  # fmt: skip
 
 

@@ -242,3 +242,11 @@ def test_the_database_can_be_killed_and_comes_back(cluster: Cluster) -> None:
     assert cluster.run("sacct").returncode == 1
     assert start(cluster.config, cluster.folder) is Started.REVIVED
     assert held_within(lambda: cluster.run("sacct").returncode == 0, 20)
+
+
+def test_the_database_keeps_temporary_tables_from_other_servers(cluster: Cluster) -> None:
+    socket_option = f"--socket={cluster.folder.database_socket}"
+    asked = cluster.run(
+        "mariadb", "--no-defaults", socket_option, "-uroot", "-Ne", "select @@tmpdir"
+    )
+    assert asked.stdout.strip() == str(cluster.folder.database_scratch), asked.stderr
