@@ -67,7 +67,7 @@ class Value:
     value: float
     """At the optimum, in the law's units."""
     low: float | None = None
-    """Lower end of the interval; None where none was asked for."""
+    """Lower end of the interval; None where none was asked for, or it cannot be given."""
     high: float | None = None
     """Upper end of the interval."""
 
@@ -221,15 +221,24 @@ class Fit:
     def quantity(self, name: str, of: Callable[[Array], Array]) -> Value:
         """Return a quantity that follows from the parameters, with its interval if there are any.
 
+        Replicates in which it does not exist are left out. If they are more than may lie beyond an
+        end, there is no interval.
+
         Args:
             name: what it is called.
-            of: parameters (..., M) -> the quantity, (...).
+            of: parameters (..., M) -> the quantity, (...); no number where it does not exist.
         """
         best = float(of(np.array([item.value for item in self.parameters])))
         if self.interval is None or not len(self.replicates):
             return Value(name=name, value=best)
-        left_out = of(self.jackknife) if self.interval.ends is Ends.BCA else None
         drawn = of(self.replicates)
+        exists = np.isfinite(drawn)
+        if 1 - exists.mean() > (1 - self.interval.level) / 2:
+            return Value(name=name, value=best)
+        drawn, left_out = drawn[exists], None
+        if self.interval.ends is Ends.BCA:
+            left_out = of(self.jackknife)
+            left_out = left_out[np.isfinite(left_out)]
         low, high = ends_of(drawn, self.interval.level, value=best, jackknife=left_out)
         return Value(name=name, value=best, low=low, high=high)
 

@@ -18,6 +18,7 @@ from analysis.intervals import LEVEL
 from analysis.laws.chinchilla import (
     CHINCHILLA,
     best_allocation,
+    has_best_allocation,
     optimal_loss,
     optimal_params,
     optimal_tokens,
@@ -176,8 +177,9 @@ def _fit(
     extra["backtests"] = _backtests(task.law, chosen)
     if task.law is CHINCHILLA:
         largest = float(losses["flops"].max())
-        extra["allocation"] = dict(asdict(best_allocation(largest, fitted.values)))
-        extra["allocation_intervals"] = _allocation_intervals(fitted, largest)
+        if has_best_allocation(np.array([item.value for item in fitted.parameters])):
+            extra["allocation"] = dict(asdict(best_allocation(largest, fitted.values)))
+            extra["allocation_intervals"] = _allocation_intervals(fitted, largest)
         extra["curve"] = _curves_of_sizes(fitted, losses)
     else:
         extra["curve"] = _curve(fitted, _grid(chosen.inputs[:, 0])[:, None])

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.laws.law import Array, Law
 
@@ -53,12 +54,23 @@ def best_allocation(flops: float, values: Mapping[str, float]) -> Allocation:
     return Allocation(flops=flops, params=params, tokens=tokens, loss=float(reached[0]))
 
 
+def has_best_allocation(parameters: Array) -> NDArray[np.bool_]:
+    """Return whether each law, (..., 5), falls with parameters and with tokens: (...).
+
+    One that does not is lowest with none of the one, and as much as there may be of the other.
+    """
+    return np.asarray((parameters[..., 1:] > 0).all(axis=-1))
+
+
 def optimal_params(flops: float, parameters: Array) -> Array:
-    """Return N_opt of a budget in FLOP for each law, (..., 5) in the order of `CHINCHILLA`."""
-    alpha, beta = parameters[..., 3], parameters[..., 4]
-    gain = alpha * parameters[..., 1] / (beta * parameters[..., 2])
+    """Return N_opt of a budget in FLOP for each law, (..., 5) in the order of `CHINCHILLA`.
+
+    It is NaN for a law without best allocation.
+    """
+    there = has_best_allocation(parameters)[..., None]
+    A, B, alpha, beta = np.moveaxis(np.where(there, parameters[..., 1:], np.nan), -1, 0)
     product = (flops / FLOPS_PER_PARAM_TOKEN) ** beta
-    return np.asarray((gain * product) ** (1 / (alpha + beta)))
+    return np.asarray((alpha * A / (beta * B) * product) ** (1 / (alpha + beta)))
 
 
 def optimal_tokens(flops: float, parameters: Array) -> Array:

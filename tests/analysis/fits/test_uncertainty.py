@@ -275,3 +275,25 @@ def test_the_best_use_of_a_budget_has_an_interval(chinchilla_points: Points) -> 
         assert found.low is not None
         assert found.high is not None
         assert found.low < found.value < found.high
+
+
+@pytest.mark.parametrize("ends", list(Ends))
+@pytest.mark.parametrize(("lost", "is_given"), [(4, True), (40, False)])
+def test_a_quantity_that_few_replicates_lack_keeps_its_interval(
+    chinchilla_points: Points, ends: Ends, lost: int, is_given: bool
+) -> None:
+    made = fit(
+        CHINCHILLA,
+        chinchilla_points,
+        np.random.default_rng(0),
+        intervals=Bootstrap(replicates=200, ends=ends),
+    )
+    least = np.sort(made.replicates[:, 3])[lost]
+    whole = made.quantity("alpha", lambda theta: theta[..., 3])
+    found = made.quantity(
+        "alpha", lambda theta: np.where(theta[..., 3] < least, np.nan, theta[..., 3])
+    )
+    assert found.value == whole.value
+    assert (found.low is not None, found.high is not None) == (is_given, is_given)
+    if is_given:
+        assert (found.low, found.high) == pytest.approx((whole.low, whole.high), rel=0.05)

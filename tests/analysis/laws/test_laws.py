@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from analysis.laws import chinchilla
-from analysis.laws.chinchilla import CHINCHILLA, best_allocation
+from analysis.laws.chinchilla import (
+    CHINCHILLA,
+    best_allocation,
+    has_best_allocation,
+    optimal_loss,
+    optimal_params,
+    optimal_tokens,
+)
 from analysis.laws.power_law import loss as power_law_loss
 from analysis.laws.power_law import power_law
 
@@ -42,3 +49,15 @@ def test_the_exponents_of_the_best_allocation_add_up_to_one() -> None:
     small, large = best_allocation(1e20, VALUES), best_allocation(1e22, VALUES)
     slope = np.log(large.params / small.params) / np.log(100)
     assert derived["a"] == pytest.approx(slope, rel=1e-12)
+
+
+def test_a_law_that_does_not_fall_has_no_best_allocation() -> None:
+    good = np.array([[1.0, 400.0, 400.0, 0.3, 0.3]])
+    laws = np.repeat(good, 5, axis=0)
+    laws[1, 1] = laws[2, 2] = 0.0  # A, B
+    laws[3, 3] = laws[4, 4] = -0.1  # alpha, beta
+    assert has_best_allocation(laws).tolist() == [True, False, False, False, False]
+    for optimal in (optimal_params, optimal_tokens, optimal_loss):
+        assert np.isfinite(optimal(1e20, laws)).tolist() == [True, False, False, False, False]
+    params = best_allocation(1e20, dict(zip(CHINCHILLA.parameters, good[0], strict=True))).params
+    assert optimal_params(1e20, good)[0] == pytest.approx(params)
