@@ -47,10 +47,10 @@ def publish(
     Raises:
         LeaseHeldError: if the run was taken over; what the other process wrote is untouched.
     """
-    part.chmod(0o755)  # the temporary folder's mode is for its owner alone
     checkpoints = part.parent
     final = checkpoints / str(position)
-    with holding():
+    with holding():  # else whoever took the run over has cleared the part away
+        part.chmod(0o755)  # the temporary folder's mode is for its owner alone
         if final.exists():  # it was found damaged, or training would not have come here again
             shutil.rmtree(final)
         part.rename(final)

@@ -122,12 +122,14 @@ def test_a_process_that_lost_its_run_changes_nothing_in_it(tmp_path: Path) -> No
     assert all(path.stat().st_ino == node for path, node in before.items())
 
 
-def test_a_process_whose_half_written_folder_was_cleared_away_says_that_it_lost_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_complete", [False, True])
+def test_a_process_whose_folder_was_cleared_away_says_that_it_lost_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_complete: bool
 ) -> None:
     def cleared(*_: object) -> None:
         checkpoint_folders.clear(tmp_path, keep=1, latest=0)  # by whoever took the run over
-        raise FileNotFoundError
+        if not is_complete:
+            raise FileNotFoundError
 
     def lost() -> AbstractContextManager[None]:
         raise LaunchError("taken over", "lease.json", "nothing to do")

@@ -6,15 +6,19 @@ import resource
 import signal
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch.distributed.device_mesh import init_device_mesh
 
 from models import stages
 from models.training import checkpoint, checkpoint_folders
-from models.training.checkpoint import STATE
+from models.training.checkpoint import STATE, Checkpoint
 from models.training.training import Training
+from orchestrator.errors import LaunchError
 from orchestrator.store.checkpoint_files import MANIFEST_FILE
 from orchestrator.store.files import read_json
 from orchestrator.store.layout import RunFolder
@@ -180,3 +184,26 @@ def test_a_disk_that_is_full_for_one_process_stops_all_and_the_next_ones_go_on(
     assert checkpoint_folders.positions(folder.checkpoints) == []
     assert codes(lives(stage_context, SHARES)) == [0, 0]
     assert_alike(stage_context, SHARES)
+
+
+def test_a_process_that_lost_its_run_publishes_no_shares(tmp_path: Path) -> None:
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"tcp://127.0.0.1:{free_port()}", rank=0, world_size=1
+    )
+    try:
+        mesh = init_device_mesh("cpu", (1,))
+        part = checkpoint_folders.begin(tmp_path, 10)
+        content = Checkpoint(
+            step=1, position=10, counters={}, weights={"a": torch.ones(2)}, optimizer={}
+        )
+
+        def lost() -> AbstractContextManager[None]:
+            raise LaunchError("taken over", "lease.json", "nothing to do")
+
+        with pytest.raises(LaunchError):
+            checkpoint.save_shares(part, content, mesh, keep=1, also=(), holding=lost)
+        assert checkpoint_folders.positions(tmp_path) == []
+        checkpoint.save_shares(part, content, mesh, keep=1, also=(), holding=nullcontext)
+        assert checkpoint_folders.positions(tmp_path) == [10]
+    finally:
+        torch.distributed.destroy_process_group()

@@ -13,14 +13,17 @@ from torch.utils._pytree import tree_leaves
 
 from models.architecture.build import build_model
 from models.architecture.lm import build_decoder
+from models.architecture.norm import casts_down
 from models.data.tokenizer import IMAGE
 from models.evaluation.layer_states import Layers
 from models.evaluation.likelihood import Continuation
 from models.evaluation.respondent import Respondent
 from models.training.lean_loss import lean_terms
-from orchestrator.plan.cost.count import total_params
+from orchestrator.plan.cost.count import block_params, total_params
 from orchestrator.plan.cost.memory import (
     BUCKET_BYTES,
+    CAST_DOWN,
+    GATHERED_BLOCKS,
     GIB,
     OVERHEAD_GIB,
     STATE_BYTES,
@@ -258,6 +261,21 @@ def test_sharding_cuts_the_state_and_recomputing_the_activations() -> None:
     assert peak_memory(load(MODEL), sharded, GPU).activations == base.activations
     assert peak_memory(load(MODEL), recomputed, GPU).state == base.state
     assert peak_memory(load(MODEL), recomputed, GPU).activations < base.activations / 2
+
+
+@pytest.mark.parametrize("norm", list(Norm))
+def test_blocks_come_together_in_the_format_that_is_counted(norm: Norm) -> None:
+    model = replace(MODEL, norm=norm)
+    assert casts_down(build_decoder(model)) == (norm in CAST_DOWN)
+
+
+def test_blocks_that_come_together_in_bf16_take_a_third() -> None:
+    sharded = Parallelism(gpus=4, sharding=Sharding.SHARDED)
+    low, full = (
+        peak_memory(load(replace(MODEL, norm=norm)), sharded, GPU).copies for norm in (LP, Norm.RMS)
+    )
+    # Two bytes a parameter instead of four and autocast's two; both norms have a gain alone.
+    assert full - low == 4 * GATHERED_BLOCKS * block_params(MODEL)
 
 
 def test_several_devices_hold_gradients_in_buckets_too() -> None:
