@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.fits.estimator import Loss
-from analysis.fits.newton import MOST_STEPS, Minima, minimise
+from analysis.fits.newton import MOST_STEPS, TOLERANCE, Minima, minimise
 from analysis.fits.problem import Expansion, Problem, joined
 from analysis.laws.law import Array
 
-_CHUNK_POINTS = 12_000
+_CHUNK_POINTS = 16_000
 """Points of all problems expanded at a time: their derivatives then stay in a core's cache."""
 
 
@@ -25,6 +25,7 @@ def descend(
     *,
     is_near: bool = False,
     most_steps: int = MOST_STEPS,
+    tolerance: float = TOLERANCE,
 ) -> Minima:
     """Minimise from each start.
 
@@ -37,6 +38,7 @@ def descend(
         is_near: whether the starts lie near their optima, so that the first, wider losses can be
             left out (but for least absolute deviations, whose own loss has no curvature).
         most_steps: of each loss, after which a descent counts as not converged.
+        tolerance: share of the value below which what a step would take off does not matter.
     """
     theta = starts
     widths = problem.estimator.widths()
@@ -46,6 +48,9 @@ def descend(
     for width in widths:
 
         def expand(theta: Array, rows: NDArray[np.int64], width: float = width) -> Expansion:
+            is_shared = observed is None and bool((theta == theta[0]).all())
+            if is_shared and len(theta) > len(problem.observed):
+                return problem.expand_shared(theta[0], weights[rows], width)
             return joined(
                 [
                     problem.expand(
@@ -55,7 +60,14 @@ def descend(
                 ]
             )
 
-        minima = minimise(expand, theta.copy(), problem.lower, problem.upper, most_steps=most_steps)
+        minima = minimise(
+            expand,
+            theta.copy(),
+            problem.lower,
+            problem.upper,
+            most_steps=most_steps,
+            tolerance=tolerance,
+        )
         theta = minima.theta
     assert minima is not None  # an estimator has at least one width
     if problem.estimator.loss is Loss.ABSOLUTE:

@@ -50,7 +50,13 @@ class Minima:
 
 
 def minimise(
-    expand: Expand, theta: Array, lower: Array, upper: Array, *, most_steps: int = MOST_STEPS
+    expand: Expand,
+    theta: Array,
+    lower: Array,
+    upper: Array,
+    *,
+    most_steps: int = MOST_STEPS,
+    tolerance: float = TOLERANCE,
 ) -> Minima:
     """Descend from each start to a point where no Newton step helps.
 
@@ -63,6 +69,7 @@ def minimise(
         lower: least values, (M,).
         upper: greatest values, (M,).
         most_steps: after which a descent counts as not converged.
+        tolerance: share of the value below which what a step would take off does not matter.
     """
     theta = np.clip(theta, lower, upper)
     problems = np.arange(len(theta))
@@ -75,7 +82,7 @@ def minimise(
             break
         local = _rows(here, active)
         step, decrement = _newton_step(theta[active], local, lower, upper, damping[active])
-        solved = decrement <= TOLERANCE * local.value + FLOOR
+        solved = decrement <= tolerance * local.value + FLOOR
         running[active[solved]] = False
         active, before = active[~solved], local.value[~solved]
         if not len(active):

@@ -158,14 +158,30 @@ class Problem:
         if is_log:
             curvature -= slope  # the logarithm's own bend
         bends = self.parts.bends(slope, jacobian[:, : self.terms], theta[:, : self.terms])
-        bent = jacobian * curvature[:, None, :]
-        hessian = np.matmul(bent, jacobian.transpose(0, 2, 1))  # (B, M, M)
-        np.square(jacobian, out=bent)
         return Expansion(
             value=np.einsum("bn,bn->b", slope, residuals - 0.5 * clipped),
             gradient=np.matmul(jacobian, slope[:, :, None])[:, :, 0],
-            hessian=hessian + bends,
-            majorant=np.matmul(bent, chord[:, :, None])[:, :, 0],
+            hessian=_products(jacobian, curvature) + bends,
+            majorant=np.matmul(np.square(jacobian), chord[:, :, None])[:, :, 0],
+        )
+
+    def expand_shared(self, theta: Array, weights: Array, width: float) -> Expansion:
+        """Expand the objectives of B resamples at the same parameters.
+
+        They are linear in how often each point counts, so that those of one point each say all.
+
+        Args:
+            theta: parameters, (M,).
+            weights: how often each point counts, (B, n).
+            width: of the Huber loss on the residual; infinite for least squares.
+        """
+        count = len(self.observed)
+        one_each = self.expand(np.tile(theta, (count, 1)), np.eye(count), width)
+        return Expansion(
+            value=weights @ one_each.value,
+            gradient=weights @ one_each.gradient,
+            hessian=np.tensordot(weights, one_each.hessian, 1),
+            majorant=weights @ one_each.majorant,
         )
 
     def _jacobian(self, theta: Array) -> tuple[Array, Array]:
@@ -184,6 +200,17 @@ class Problem:
             return predicted - (self.observed if observed is None else observed)
         target = self.log_observed if observed is None else np.log(observed)
         return np.log(np.maximum(predicted, _LEAST)) - target
+
+
+def _products(jacobian: Array, weights: Array) -> Array:
+    """Add up weighted products over the points: (B, M, n), (B, n) -> (B, M, M), symmetric."""
+    size = jacobian.shape[1]
+    products = np.empty((len(jacobian), size, size))
+    for i in range(size):  # half of them, which for so few parameters beats a matrix product
+        weighted = jacobian[:, i] * weights
+        products[:, i, i:] = np.vecdot(jacobian[:, i:], weighted[:, None, :])
+        products[:, i + 1 :, i] = products[:, i, i + 1 :]
+    return products
 
 
 def _weighted_sum(coefficients: Array, basis: Array) -> Array:

@@ -35,6 +35,8 @@ _LONG = 1000
 """Steps of a descent that is lower than any other and not yet at rest."""
 _MOST_POINTS = 600
 """With more points the optima of the full data lead to that of every resample."""
+_TOLERANCE = 1e-11
+"""Share of a resample's objective that a last step may leave: a hundredth of what may be missed."""
 _SAME_VALUE = 1e-10
 """Objectives that differ by less than this share are one optimum."""
 
@@ -211,6 +213,7 @@ class _Resamples:
             own,
             is_near=is_near,
             most_steps=most_steps,
+            tolerance=_TOLERANCE,
         )
         is_better = self._keep(minima, rows)
         # Descents that are on their way to something lower still go on, as long as they need.
@@ -228,6 +231,7 @@ class _Resamples:
                 _of(self.observed, rows),
                 is_near=True,
                 most_steps=_LONG,
+                tolerance=_TOLERANCE,
             )
             is_better |= self._keep(minima, rows)
             value = np.where(minima.converged, np.inf, minima.value)

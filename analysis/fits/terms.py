@@ -78,14 +78,16 @@ class Terms:
             coefficients: (B, P).
         """
         size = self.count + self.exponents
-        upper = np.zeros((len(basis), size, size))
+        bends = np.zeros((len(basis), size, size))
         for p in self.moving:
             sums = (weights * basis[:, p]) @ self.products[p]  # (B, ...)
             place = len(self.moved_by[p])
             for i, q in enumerate(self.moved_by[p]):
-                upper[:, p, self.count + q] -= sums[:, i]
+                row = self.count + q
+                bends[:, p, row] = bends[:, row, p] = -sums[:, i]
                 for other in self.moved_by[p][i:]:
-                    bend = coefficients[:, p] * sums[:, place]
-                    upper[:, self.count + q, self.count + other] += bend
+                    column = self.count + other
+                    bends[:, row, column] += coefficients[:, p] * sums[:, place]
+                    bends[:, column, row] = bends[:, row, column]
                     place += 1
-        return upper + np.triu(upper, 1).transpose(0, 2, 1)
+        return bends

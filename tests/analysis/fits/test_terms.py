@@ -1,6 +1,7 @@
 """A law's terms and their second derivatives are those of its formula."""
 
 import numpy as np
+import pytest
 
 from analysis.fits.estimator import LEAST_SQUARES
 from analysis.fits.points import clean_points
@@ -34,3 +35,14 @@ def test_the_hessian_is_the_derivative_of_the_gradient() -> None:
     own = problem.expand(theta[None], weights[:1], np.inf).hessian[0]
     # Central differences are good to the square of their step.
     np.testing.assert_allclose(own, (above - below) / 2e-5, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("width", [1e-3, np.inf])
+def test_resamples_at_the_same_parameters_expand_as_each_by_itself(width: float) -> None:
+    problem = chinchilla_problem()
+    theta = np.array([0.5, 0.4, 0.3, 0.5, 0.2])
+    weights = np.random.default_rng(0).poisson(1.0, (40, 16)).astype(float)
+    shared = problem.expand_shared(theta, weights, width)
+    alone = problem.expand(np.tile(theta, (40, 1)), weights, width)
+    for name in ("value", "gradient", "hessian", "majorant"):
+        np.testing.assert_allclose(getattr(shared, name), getattr(alone, name), rtol=1e-12)
