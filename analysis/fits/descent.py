@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.fits.estimator import Loss
-from analysis.fits.newton import MOST_STEPS, TOLERANCE, Minima, minimise
+from analysis.fits.kinks import settle_on_kinks
+from analysis.fits.newton import DEFAULT_STOP, Minima, Stop, minimise
 from analysis.fits.problem import Expansion, Problem, joined
 from analysis.laws.law import Array
 
@@ -24,8 +25,7 @@ def descend(
     observed: Array | None = None,
     *,
     is_near: bool = False,
-    most_steps: int = MOST_STEPS,
-    tolerance: float = TOLERANCE,
+    stop: Stop = DEFAULT_STOP,
 ) -> Minima:
     """Minimise from each start.
 
@@ -37,8 +37,7 @@ def descend(
             own in all of them.
         is_near: whether the starts lie near their optima, so that the first, wider losses can be
             left out (but for least absolute deviations, whose own loss has no curvature).
-        most_steps: of each loss, after which a descent counts as not converged.
-        tolerance: share of the value below which what a step would take off does not matter.
+        stop: when to end with each loss.
     """
     theta = starts
     widths = problem.estimator.widths()
@@ -48,9 +47,13 @@ def descend(
     for width in widths:
 
         def expand(theta: Array, rows: NDArray[np.int64], width: float = width) -> Expansion:
-            is_shared = observed is None and bool((theta == theta[0]).all())
-            if is_shared and len(theta) > len(problem.observed):
-                return problem.expand_shared(theta[0], weights[rows], width)
+            count = len(problem.observed)
+            if len(theta) > 2 * count and observed is None and bool((theta == theta[0]).all()):
+                # At one place the points' own objectives say those of all resamples.
+                alone, at = np.eye(count), theta[:count]
+                parts = _chunks(problem, count)
+                ones = joined([problem.expand(at[part], alone[part], width) for part in parts])
+                return ones.added_up(weights[rows])
             return joined(
                 [
                     problem.expand(
@@ -60,25 +63,18 @@ def descend(
                 ]
             )
 
-        minima = minimise(
-            expand,
-            theta.copy(),
-            problem.lower,
-            problem.upper,
-            most_steps=most_steps,
-            tolerance=tolerance,
-        )
+        minima = minimise(expand, theta.copy(), problem.lower, problem.upper, stop=stop)
         theta = minima.theta
     assert minima is not None  # an estimator has at least one width
     if problem.estimator.loss is Loss.ABSOLUTE:
-        at_vertex = [
-            _to_vertex(problem, theta[part], weights[part], _of(observed, part))
+        settled = [
+            settle_on_kinks(problem, theta[part], weights[part], _of(observed, part))
             for part in _chunks(problem, len(theta))
         ]
         return replace(
             minima,
-            theta=np.concatenate([theta for theta, _ in at_vertex]),
-            value=np.concatenate([value for _, value in at_vertex]),
+            theta=np.concatenate([theta for theta, _ in settled]),
+            value=np.concatenate([value for _, value in settled]),
         )
     return minima
 
@@ -90,26 +86,3 @@ def _chunks(problem: Problem, count: int) -> list[slice]:
 
 def _of(observed: Array | None, rows: NDArray[np.int64] | slice) -> Array | None:
     return None if observed is None else observed[rows]
-
-
-def _to_vertex(
-    problem: Problem, theta: Array, weights: Array, observed: Array | None
-) -> tuple[Array, Array]:
-    """Step to where the law goes through its M nearest points, if the objective falls by it.
-
-    Least absolute deviations have their optimum at such a vertex; a smoothed loss stops near it.
-
-    Returns:
-        Parameters (B, M), and the sum of absolute deviations there (B,).
-    """
-    residuals = problem.residuals(theta, observed)  # (B, n)
-    size = theta.shape[1]
-    far = np.where(weights > 0, np.abs(residuals), np.inf)
-    nearest = np.argsort(far, axis=1)[:, :size]  # (B, M)
-    jacobian = np.take_along_axis(problem.jacobian(theta), nearest[:, None, :], axis=2)
-    left = np.take_along_axis(residuals, nearest, axis=1)
-    step = -np.einsum("bkm,bk->bm", np.linalg.pinv(jacobian), left)
-    trial = np.clip(theta + step, problem.lower, problem.upper)
-    before = problem.estimator.objective(residuals, weights)
-    after = problem.estimator.objective(problem.residuals(trial, observed), weights)
-    return np.where((after < before)[:, None], trial, theta), np.minimum(after, before)

@@ -13,7 +13,7 @@ from orchestrator.spec.checks import check_positive
 
 LAD_WIDTH = 1e-7
 """Width of the Huber loss that leads to least absolute deviations; narrower ones lose their
-curvature to rounding. The last bit is a step onto the vertex (`analysis.fits.descent`)."""
+curvature to rounding. The last bit are steps onto the kinks (`analysis.fits.kinks`)."""
 
 _WIDEST = 0.1
 """Width of the first Huber loss after least squares; wider ones are least squares in practice."""

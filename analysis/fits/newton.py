@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from analysis.fits.problem import Expansion
 from analysis.laws.law import Array
 
-TOLERANCE = 1e-13
-"""A problem is solved when a full Newton step would lower its value by less than this share."""
 LOOSE_TOLERANCE = 1e-9
 """What counts as solved where rounding allows no further descent."""
 FLOOR = 1e-24
@@ -21,8 +19,6 @@ FLOOR = 1e-24
 AT_BOUND = 1e-8
 """A step that ends nearer to a least value goes all the way: creeping on, the parameter would count
 as free, and cut every joint step short."""
-MOST_STEPS = 200
-"""Steps after which a descent counts as not converged."""
 _DAMPING_START, _DAMPING_LEAST, _DAMPING_MOST = 1e-3, 1e-12, 1e12
 """In units of the curvature: of the first step, the least, and the one at which a descent gives up.
 These and the factors below were found by trial, on the Chinchilla data by all estimators."""
@@ -31,6 +27,19 @@ _LEAST_PIVOT = 1e-10
 
 Expand = Callable[[Array, NDArray[np.int64]], Expansion]
 """Parameters (b, M) and which problems they belong to (b,) -> their expansion."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """When a descent ends."""
+
+    tolerance: float = 1e-13
+    """A problem is solved when a full Newton step would lower its value by less than this share."""
+    most_steps: int = 200
+    """Steps after which a descent counts as not converged."""
+
+
+DEFAULT_STOP = Stop()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,13 +59,7 @@ class Minima:
 
 
 def minimise(
-    expand: Expand,
-    theta: Array,
-    lower: Array,
-    upper: Array,
-    *,
-    most_steps: int = MOST_STEPS,
-    tolerance: float = TOLERANCE,
+    expand: Expand, theta: Array, lower: Array, upper: Array, *, stop: Stop = DEFAULT_STOP
 ) -> Minima:
     """Descend from each start to a point where no Newton step helps.
 
@@ -68,21 +71,20 @@ def minimise(
         theta: starts, (B, M).
         lower: least values, (M,).
         upper: greatest values, (M,).
-        most_steps: after which a descent counts as not converged.
-        tolerance: share of the value below which what a step would take off does not matter.
+        stop: when to end.
     """
     theta = np.clip(theta, lower, upper)
     problems = np.arange(len(theta))
     here = expand(theta, problems)
     damping = np.full(len(theta), _DAMPING_START)
     running = np.ones(len(theta), dtype=np.bool_)
-    for _ in range(most_steps):
+    for _ in range(stop.most_steps):
         active = problems[running]
         if not len(active):
             break
         local = _rows(here, active)
         step, decrement = _newton_step(theta[active], local, lower, upper, damping[active])
-        solved = decrement <= tolerance * local.value + FLOOR
+        solved = decrement <= stop.tolerance * local.value + FLOOR
         running[active[solved]] = False
         active, before = active[~solved], local.value[~solved]
         if not len(active):

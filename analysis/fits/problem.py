@@ -35,6 +35,15 @@ class Expansion:
     """Diagonal of a Gauss-Newton matrix with weights slope / residual, (B, M): the curvature of a
     parabola above the objective, which is positive where the Hessian of a Huber loss is not."""
 
+    def added_up(self, weights: Array) -> "Expansion":
+        """Return R weighted sums of the B objectives, (R, B): expansions at the same parameters."""
+        return Expansion(
+            value=weights @ self.value,
+            gradient=weights @ self.gradient,
+            hessian=np.tensordot(weights, self.hessian, 1),
+            majorant=weights @ self.majorant,
+        )
+
 
 def joined(parts: Sequence[Expansion]) -> Expansion:
     """Return the expansions of several batches as one."""
@@ -128,7 +137,16 @@ class Problem:
 
     def jacobian(self, theta: Array) -> Array:
         """Return the derivative of each residual by each parameter, (B, M, n)."""
-        return self._jacobian(theta)[0]
+        jacobian = self._jacobian(theta)[0]
+        return jacobian if self.estimator.residual is Residual.LOG else jacobian * self.unit
+
+    def bends(self, theta: Array, slopes: Array) -> Array:
+        """Add up the residuals' second derivatives, each times a slope: (B, n) -> (B, M, M)."""
+        jacobian, _ = self._jacobian(theta)
+        bends = self.parts.bends(slopes, jacobian[:, : self.terms], theta[:, : self.terms])
+        if self.estimator.residual is Residual.LOG:
+            return bends - _products(jacobian, slopes)
+        return bends * self.unit
 
     def expand(
         self, theta: Array, weights: Array, width: float, observed: Array | None = None
@@ -163,25 +181,6 @@ class Problem:
             gradient=np.matmul(jacobian, slope[:, :, None])[:, :, 0],
             hessian=_products(jacobian, curvature) + bends,
             majorant=np.matmul(np.square(jacobian), chord[:, :, None])[:, :, 0],
-        )
-
-    def expand_shared(self, theta: Array, weights: Array, width: float) -> Expansion:
-        """Expand the objectives of B resamples at the same parameters.
-
-        They are linear in how often each point counts, so that those of one point each say all.
-
-        Args:
-            theta: parameters, (M,).
-            weights: how often each point counts, (B, n).
-            width: of the Huber loss on the residual; infinite for least squares.
-        """
-        count = len(self.observed)
-        one_each = self.expand(np.tile(theta, (count, 1)), np.eye(count), width)
-        return Expansion(
-            value=weights @ one_each.value,
-            gradient=weights @ one_each.gradient,
-            hessian=np.tensordot(weights, one_each.hessian, 1),
-            majorant=weights @ one_each.majorant,
         )
 
     def _jacobian(self, theta: Array) -> tuple[Array, Array]:

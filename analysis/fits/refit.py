@@ -3,11 +3,13 @@
 Shapes in comments: R resamples, n points, M parameters, S starts.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.fits.descent import descend
-from analysis.fits.newton import FLOOR, MOST_STEPS, Minima
+from analysis.fits.newton import FLOOR, Minima, Stop
 from analysis.fits.problem import Problem
 from analysis.fits.screen import screened_starts
 from analysis.laws.law import Array
@@ -29,14 +31,14 @@ _ROUNDS = 2
 """How often: the second time from better ends."""
 _MOST_ENDS = 300
 """Ends that are tried."""
-_EXCHANGE_STEPS = 100
-"""Of each such trial, of which most need a tenth: the others only drift along a flat valley."""
-_LONG = 1000
-"""Steps of a descent that is lower than any other and not yet at rest."""
 _MOST_POINTS = 600
 """With more points the optima of the full data lead to that of every resample."""
-_TOLERANCE = 1e-11
-"""Share of a resample's objective that a last step may leave: a hundredth of what may be missed."""
+_STOP = Stop(tolerance=1e-11)
+"""A resample may miss its optimum by a hundred times that share."""
+_STOP_TRIAL = replace(_STOP, most_steps=100)
+"""Of an end that is tried: most need a tenth, the others only drift along a flat valley."""
+_STOP_LATE = replace(_STOP, most_steps=1000)
+"""Of a descent that is lower than any other and not yet at rest."""
 _SAME_VALUE = 1e-10
 """Objectives that differ by less than this share are one optimum."""
 
@@ -150,9 +152,7 @@ class _Resamples:
                 order = np.argsort(exponent, kind="stable")
                 for part in np.array_split(order, _PARTS):
                     starts.append(ends[part[values[part].argmin(axis=0)]])  # (R, M)
-            self._try(
-                np.concatenate(starts), every, len(starts), is_near=True, most_steps=_EXCHANGE_STEPS
-            )
+            self._try(np.concatenate(starts), every, len(starts), is_near=True, stop=_STOP_TRIAL)
 
     def _values(self, ends: Array) -> Array:
         """Return the objective of each resample at each of some ends (E, M): (E, R)."""
@@ -202,7 +202,7 @@ class _Resamples:
         count: int,
         *,
         is_near: bool,
-        most_steps: int = MOST_STEPS,
+        stop: Stop = _STOP,
     ) -> bool:
         """Descend for some resamples from `count` starts each, (count * rows, M)."""
         own = None if self.observed is None else np.tile(self.observed[rows], (count, 1))
@@ -212,8 +212,7 @@ class _Resamples:
             np.tile(self.weights[rows], (count, 1)),
             own,
             is_near=is_near,
-            most_steps=most_steps,
-            tolerance=_TOLERANCE,
+            stop=stop,
         )
         is_better = self._keep(minima, rows)
         # Descents that are on their way to something lower still go on, as long as they need.
@@ -230,8 +229,7 @@ class _Resamples:
                 self.weights[rows],
                 _of(self.observed, rows),
                 is_near=True,
-                most_steps=_LONG,
-                tolerance=_TOLERANCE,
+                stop=_STOP_LATE,
             )
             is_better |= self._keep(minima, rows)
             value = np.where(minima.converged, np.inf, minima.value)

@@ -37,14 +37,6 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(5)
 
 
-@pytest.fixture(scope="module")
-def chinchilla_points() -> Points:
-    frame = pd.read_csv(POINTS)
-    kept = frame[frame["kept"] == 1]
-    labels = [f"row {row}" for row in kept["row"]]
-    return clean_points(kept[["N", "D"]].to_numpy(), kept["loss"].to_numpy(), labels)
-
-
 def grid_points(noise: float = 0.0, seed: int = 0) -> Points:
     """Six sizes x six budgets on a known law, with log-normal noise."""
     params, tokens = np.meshgrid(np.geomspace(1e7, 3e9, 6), np.geomspace(1e9, 1e11, 6))

@@ -38,11 +38,11 @@ def test_the_hessian_is_the_derivative_of_the_gradient() -> None:
 
 
 @pytest.mark.parametrize("width", [1e-3, np.inf])
-def test_resamples_at_the_same_parameters_expand_as_each_by_itself(width: float) -> None:
+def test_points_objectives_add_up_to_those_of_resamples(width: float) -> None:
     problem = chinchilla_problem()
     theta = np.array([0.5, 0.4, 0.3, 0.5, 0.2])
     weights = np.random.default_rng(0).poisson(1.0, (40, 16)).astype(float)
-    shared = problem.expand_shared(theta, weights, width)
+    added = problem.expand(np.tile(theta, (16, 1)), np.eye(16), width).added_up(weights)
     alone = problem.expand(np.tile(theta, (40, 1)), weights, width)
     for name in ("value", "gradient", "hessian", "majorant"):
-        np.testing.assert_allclose(getattr(shared, name), getattr(alone, name), rtol=1e-12)
+        np.testing.assert_allclose(getattr(added, name), getattr(alone, name), rtol=1e-12)

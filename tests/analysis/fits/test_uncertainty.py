@@ -1,10 +1,8 @@
 """Replicates sit at their own optimum; intervals hold the truth as often as they say."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import optimize
 
@@ -33,8 +31,6 @@ from analysis.laws.chinchilla import (
 )
 from orchestrator.errors import ConfigError
 
-DATA = Path(__file__).parents[1] / "data"
-POINTS = Path(__file__).parents[3] / "analysis" / "notebooks" / "chinchilla.csv"
 TRUTH = {"E": 1.8, "A": 480.0, "B": 2000.0, "alpha": 0.35, "beta": 0.37}
 STUDIES = 200
 NOISE = 0.004
@@ -47,14 +43,6 @@ def study_points(seed: int, noise_scale: float = NOISE) -> Points:
     noise = noise_scale * np.random.default_rng(seed).standard_normal(36)
     observed = loss(inputs[:, 0], inputs[:, 1], values=TRUTH) * np.exp(noise)
     return clean_points(inputs, observed, [str(i) for i in range(36)])
-
-
-@pytest.fixture(scope="module")
-def chinchilla_points() -> Points:
-    frame = pd.read_csv(POINTS)
-    kept = frame[frame["kept"] == 1]
-    labels = [f"row {row}" for row in kept["row"]]
-    return clean_points(kept[["N", "D"]].to_numpy(), kept["loss"].to_numpy(), labels)
 
 
 def huber_sum(theta: np.ndarray[Any, Any], points: Points, weights: np.ndarray[Any, Any]) -> float:
@@ -145,7 +133,7 @@ def few_points(sizes: int, budgets: int, noise: float) -> Points:
     return clean_points(inputs, observed, [str(i) for i in range(len(inputs))])
 
 
-@pytest.mark.parametrize("estimator", [HUBER, LEAST_SQUARES])
+@pytest.mark.parametrize("estimator", [HUBER, LEAST_SQUARES, LEAST_ABSOLUTE])
 @pytest.mark.parametrize(("sizes", "budgets", "noise", "resample"), FEW)
 def test_a_dozen_points_leave_no_replicate_above_its_optimum(
     sizes: int, budgets: int, noise: float, resample: Resample, estimator: Estimator
@@ -176,8 +164,10 @@ def test_a_dozen_points_leave_no_replicate_above_its_optimum(
             )
         found = descend(problem, starts, weights, observed)
         other = estimator.objective(problem.residuals(found.theta, observed), weights)
+        # The residuals of least absolute deviations are 0 at some points, and stay so.
+        is_exact = estimator is LEAST_ABSOLUTE and resample is Resample.RESIDUALS
         # Where as many points as parameters are drawn, the law goes through all of them.
-        assert (own <= other * (1 + 1e-9) + 1e-15).all()
+        assert (own <= other * (1 + (3e-9 if is_exact else 1e-9)) + 1e-14).all()
 
 
 @pytest.mark.parametrize("ends", list(Ends))
