@@ -91,8 +91,9 @@ def _go_on(training: Training, context: StageContext, ranks: Ranks, standing: St
     if is_anchor(training, standing.position):
         save(training, context, ranks, standing, beside=True)
     saved = time.monotonic()
+    parameters = list(training.module.parameters())  # looked up once: a small model's step notices
     while standing.position < training.end:
-        context.report(_step(training, context, ranks, standing))
+        context.report(_step(training, context, ranks, standing, parameters))
         standing.writer.check()
         position = standing.position
         due = time.monotonic() - saved >= training.checkpoint_seconds
@@ -107,13 +108,19 @@ def _go_on(training: Training, context: StageContext, ranks: Ranks, standing: St
             raise StoppedError(f"stopped at position {position} of {training.end}")
 
 
-def _step(training: Training, context: StageContext, ranks: Ranks, standing: Standing) -> Progress:
+def _step(
+    training: Training,
+    context: StageContext,
+    ranks: Ranks,
+    standing: Standing,
+    parameters: list[nn.Parameter],
+) -> Progress:
     """Take the optimizer step at a position, or answer for a bad one; go to the next position."""
     position, step = standing.position, standing.position // training.batch + 1
     rate = training.schedule.learning_rate(position, training.batch)
     rates = set_learning_rate(training.optimizer, rate)
     loss, by_kind = _differentiate(training, standing, ranks, context.execution)
-    norm = total_norm(nn.utils.clip_grad_norm_(training.module.parameters(), training.grad_clip))
+    norm = total_norm(nn.utils.clip_grad_norm_(parameters, training.grad_clip))
     values = {**rates, "grad_norm": norm, **by_kind}
     # All processes judge alike: loss and gradient are the same sums on each.
     fault = standing.judge.fault(loss, norm)
