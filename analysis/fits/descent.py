@@ -14,6 +14,8 @@ from analysis.fits.newton import DEFAULT_STOP, Minima, Stop, minimise
 from analysis.fits.problem import Expansion, Problem, joined
 from analysis.laws.law import Array
 
+_NEAR = 1e-2
+"""Width of the first loss on the way from near an optimum to least absolute deviations."""
 _CHUNK_POINTS = 16_000
 """Points of all problems expanded at a time: their derivatives then stay in a core's cache."""
 
@@ -36,13 +38,15 @@ def descend(
         observed: observations of each descent in the problem's units, (B, n); None for the points'
             own in all of them.
         is_near: whether the starts lie near their optima, so that the first, wider losses can be
-            left out (but for least absolute deviations, whose own loss has no curvature).
+            left out.
         stop: when to end with each loss.
     """
     theta = starts
     widths = problem.estimator.widths()
-    if is_near and problem.estimator.loss is not Loss.ABSOLUTE:
-        widths = widths[-1:]
+    if is_near:
+        # The width of least absolute deviations has no curvature to begin with.
+        is_absolute = problem.estimator.loss is Loss.ABSOLUTE
+        widths = tuple(w for w in widths if w <= _NEAR) if is_absolute else widths[-1:]
     minima: Minima | None = None
     for width in widths:
 

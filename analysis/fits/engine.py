@@ -3,11 +3,13 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.fits.bootstrap import Bootstrap, Replicates, bootstrap
 from analysis.fits.descent import descend
-from analysis.fits.estimator import HUBER, Estimator
+from analysis.fits.estimator import HUBER, Estimator, Loss
 from analysis.fits.flags import flags, rays
+from analysis.fits.newton import Minima, Stop
 from analysis.fits.points import Points
 from analysis.fits.problem import Problem
 from analysis.fits.record import Certificate, Fit, Residuals, Value
@@ -23,8 +25,14 @@ SAME_OPTIMUM = 1e-6
 SEARCHED_POINTS = 600
 """With more points, optima are searched for among so many of them."""
 
+_FEW_POINTS = 100
+"""Up to so many points an outlier may hide the optimum from starts screened by squares."""
+
 RIVAL = 1.5
 """Local optima up to this multiple of the best objective are tried again in each resample."""
+
+_LONG = Stop(most_steps=1000)
+"""Of a descent that is lower than any other and not yet at rest."""
 
 _SMALL_PART = 0.1
 """Parts of a direction below this are not named."""
@@ -112,10 +120,17 @@ def find_optimum(problem: Problem, points: Points) -> Optimum:
         FitError: if no start converged, or if an exponent ran to the edge of its range.
     """
     starts, searched = _starts(problem, points)
-    minima = descend(problem, starts, np.ones((len(starts), len(points))))
-    if not minima.converged.any():
+    minima = _descend(problem, starts)
+    if problem.estimator.loss is not Loss.SQUARES and len(points) <= _FEW_POINTS:
+        more = screened_starts(problem, STARTS, is_robust=True)
+        minima = minima.and_those_of(_descend(problem, more, is_near=True))
+        starts = np.concatenate([starts, more])
+        searched += len(more)
+    minima = _gone_on(problem, minima)
+    if not minima.converged.any() or _falling(minima).any():
         raise FitError(
-            f"no fit of the {problem.law.name} converged from {len(starts)} starts",
+            f"no fit of the {problem.law.name} converged from {len(starts)} starts: the lowest "
+            "still falls",
             where=f"{len(points)} points",
             mend="look at the points for an outlier, or fit a law with fewer parameters",
         )
@@ -145,6 +160,26 @@ def find_optimum(problem: Problem, points: Points) -> Optimum:
     )
 
 
+def _descend(problem: Problem, starts: Array, *, is_near: bool = False) -> Minima:
+    return descend(problem, starts, np.ones((len(starts), len(problem.observed))), is_near=is_near)
+
+
+def _falling(minima: Minima) -> NDArray[np.bool_]:
+    """Return which descents are lower than any that came to rest, and not yet at rest."""
+    best = np.where(minima.converged, minima.value, np.inf).min()
+    return ~minima.converged & (minima.value < best * (1 - SAME_OPTIMUM) - 1e-20)
+
+
+def _gone_on(problem: Problem, minima: Minima) -> Minima:
+    """Give descents that are lower than any at rest the steps that they need."""
+    falling = _falling(minima)
+    if not falling.any():
+        return minima
+    starts = minima.theta[falling]
+    weights = np.ones((len(starts), len(problem.observed)))
+    return minima.replaced(falling, descend(problem, starts, weights, is_near=True, stop=_LONG))
+
+
 def _starts(problem: Problem, points: Points) -> tuple[Array, int]:
     """Return starts, and how many were searched for them.
 
@@ -157,7 +192,7 @@ def _starts(problem: Problem, points: Points) -> tuple[Array, int]:
         return starts, len(starts)
     smaller = Problem(problem.law, part, problem.estimator)
     starts = screened_starts(smaller, STARTS)
-    minima = descend(smaller, starts, np.ones((len(starts), len(part))))
+    minima = _descend(smaller, starts)
     order = np.argsort(np.where(minima.converged, minima.value, np.inf))
     found = minima.theta[order[_different(minima.value[order])]]
     return problem.scaled(smaller.natural(found)), len(starts)

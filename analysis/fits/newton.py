@@ -4,7 +4,7 @@ Shapes in comments: B problems, M parameters.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,22 @@ class Minima:
     """Largest component of the scaled, free gradient relative to the value, (B,)."""
     converged: NDArray[np.bool_]
     """(B,)."""
+
+    def and_those_of(self, other: "Minima") -> "Minima":
+        """Return these, then others of the same problem."""
+        return Minima(
+            **{
+                part.name: np.concatenate([getattr(self, part.name), getattr(other, part.name)])
+                for part in fields(self)
+            }
+        )
+
+    def replaced(self, rows: NDArray[np.bool_], others: "Minima") -> "Minima":
+        """Return these with others in the place of some."""
+        made = {part.name: getattr(self, part.name).copy() for part in fields(self)}
+        for name, values in made.items():
+            values[rows] = getattr(others, name)
+        return Minima(**made)
 
 
 def minimise(

@@ -24,6 +24,7 @@ from analysis.fits.points import Points, clean_points
 from analysis.fits.record import Warn
 from analysis.laws.chinchilla import CHINCHILLA, best_allocation, loss
 from analysis.laws.power_law import power_law
+from analysis.laws.saturation import saturation
 from orchestrator.errors import FitError
 
 DATA = Path(__file__).parents[1] / "data"
@@ -198,6 +199,25 @@ def test_a_law_without_offset_is_flagged() -> None:
     x = np.geomspace(1e15, 1e20, 10)
     made = fit(POWER, power_points(900 * x**-0.15, x), rng())
     assert Warn.NO_OFFSET in {flag.kind for flag in made.flags}
+
+
+def test_an_outlier_among_few_points_does_not_hide_the_optimum() -> None:
+    epochs = np.array([7.0, 5.0, 1.0, 7.0, 5.0, 7.0, 1.0])
+    scores = np.array([0.7877, 0.7730, 0.6227, 0.7876, 0.7729, 0.5514, 0.6227])
+    points = clean_points(epochs[:, None], scores, [str(i) for i in range(7)])
+    made = fit(saturation("epochs"), points, rng(), estimator=LEAST_ABSOLUTE)
+    # All others lie on one curve, to their last digit.
+    assert made.certificate.objective == pytest.approx(np.log(0.7877 / 0.5514), abs=5e-4)
+    assert made.values["rate"] == pytest.approx(0.503, abs=0.02)
+
+
+def test_a_curve_that_does_not_bend_has_no_ceiling() -> None:
+    epochs = np.arange(1.0, 13.0)
+    points = clean_points(
+        epochs[:, None], 0.4 + 0.03 * epochs + 1e-3 * epochs**2, [str(i) for i in range(12)]
+    )
+    with pytest.raises(FitError, match="the lowest still falls"):
+        fit(saturation("epochs"), points, rng())
 
 
 def test_a_rising_loss_is_flagged_with_the_wrong_sign() -> None:
