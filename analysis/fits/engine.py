@@ -26,7 +26,8 @@ SEARCHED_POINTS = 600
 """With more points, optima are searched for among so many of them."""
 
 _FEW_POINTS = 100
-"""Up to so many points an outlier may hide the optimum from starts screened by squares."""
+"""Up to so many points descents go past the wider losses as well, where an outlier among few points
+leads them elsewhere."""
 
 RIVAL = 1.5
 """Local optima up to this multiple of the best objective are tried again in each resample."""
@@ -122,10 +123,9 @@ def find_optimum(problem: Problem, points: Points) -> Optimum:
     starts, searched = _starts(problem, points)
     minima = _descend(problem, starts)
     if problem.estimator.loss is not Loss.SQUARES and len(points) <= _FEW_POINTS:
-        more = screened_starts(problem, STARTS, is_robust=True)
-        minima = minima.and_those_of(_descend(problem, more, is_near=True))
-        starts = np.concatenate([starts, more])
-        searched += len(more)
+        minima = minima.and_those_of(_descend(problem, starts, is_near=True))
+        searched += len(starts)
+        starts = np.tile(starts, (2, 1))
     minima = _gone_on(problem, minima)
     if not minima.converged.any() or _falling(minima).any():
         raise FitError(

@@ -17,33 +17,21 @@ _GRID_STEPS = {1: 64, 2: 32}
 """Grid values for each exponent, by how many exponents there are; otherwise 8."""
 
 
-_REWEIGHTED = 10
-"""How often residuals are weighted anew."""
-_LEAST_SIZE = 1e-6
-"""Smaller residuals weigh as much as one of this size."""
 _RISING_STEPS = 4
 """Grid values for negative exponents, so that a loss that rises with scale is found and flagged."""
 
 
-def screened_starts(problem: Problem, most: int = 8, *, is_robust: bool = False) -> Array:
+def screened_starts(problem: Problem, most: int = 8) -> Array:
     """Return the best starts, best first, (at most `most`, M).
 
     For each grid point the coefficients minimise the squared residuals with none below 0 (variable
     projection, Golub and Pereyra 1973); the grid's local minima come first, the best of the rest
     fill up.
-
-    Args:
-        problem: what is to be fitted.
-        most: starts to return.
-        is_robust: whether residuals count by their size, not by its square: an outlier among few
-            points leads the squares elsewhere.
     """
     axes = [_axis(problem)] * len(problem.law.exponents)
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)  # (g, ..., g, Q)
     exponents = grid.reshape(-1, len(axes))  # (K, Q)
     coefficients, squares = _solve(problem, exponents)  # (K, P), (K,)
-    if is_robust:
-        coefficients, squares = _resolved(problem, exponents, coefficients)
     rises = np.any(exponents < 0, axis=1)
     # With falling data a rising term gets no weight, which makes ties of dead ends on the grid.
     squares = np.where(rises & (squares >= squares[~rises].min()), np.inf, squares)
@@ -60,37 +48,14 @@ def _axis(problem: Problem) -> Array:
     return np.concatenate([rising[::-1], falling, [problem.law.bounds[1]]])
 
 
-def _resolved(problem: Problem, exponents: Array, coefficients: Array) -> tuple[Array, Array]:
-    """Solve again with residuals weighted by 1 over their size, which leads to the least sum."""
-    for _ in range(_REWEIGHTED):
-        size = np.abs(problem.residuals(np.concatenate([coefficients, exponents], axis=1)))
-        weights = 1.0 / np.maximum(size, _LEAST_SIZE)  # (K, n)
-        coefficients, _ = _solve(problem, exponents, weights)
-    theta = np.concatenate([coefficients, exponents], axis=1)
-    return coefficients, problem.estimator.rho(problem.residuals(theta)).sum(axis=1)
-
-
-def _solve(problem: Problem, exponents: Array, weights: Array | None = None) -> tuple[Array, Array]:
-    """Least squares with non-negative coefficients, by trying every set of terms.
-
-    Args:
-        problem: what is to be fitted.
-        exponents: (K, Q).
-        weights: what each point's square counts, (K, n); None for 1.
-
-    Returns:
-        Coefficients (K, P), and the sums of squares (K,).
-    """
+def _solve(problem: Problem, exponents: Array) -> tuple[Array, Array]:
+    """Least squares with non-negative coefficients, by trying every set of terms."""
     rows = problem.basis(exponents)  # (K, P, n)
     target = problem.observed  # (n,)
     if problem.estimator.residual is Residual.LOG:  # log residuals are relative ones nearby
         rows, target = rows / target, np.ones_like(target)
-    if weights is not None:
-        root = np.sqrt(weights)
-        rows, target = rows * root[:, None, :], target * root  # (K, P, n), (K, n)
-    squared: Array = np.asarray((target**2).sum(axis=-1))  # (K,), or () without weights
     normal = rows @ rows.transpose(0, 2, 1)  # (K, P, P)
-    right: Array = np.matmul(rows, target[..., None])[..., 0]  # (K, P)
+    right = rows @ target  # (K, P)
     best = np.full(len(exponents), np.inf)
     coefficients = np.zeros_like(right)
     for terms in _subsets(rows.shape[1]):
@@ -99,7 +64,7 @@ def _solve(problem: Problem, exponents: Array, weights: Array | None = None) -> 
         values = _solved(part + ridge, right[:, terms])
         stretched = np.einsum("kpq,kq->kp", part, values)
         left = (values * (stretched - 2 * right[:, terms])).sum(axis=1)
-        squares = np.maximum(left + squared, 0.0)
+        squares = np.maximum(left + target @ target, 0.0)
         better = np.all(values >= 0, axis=1) & (squares < best)
         best = np.where(better, squares, best)
         chosen = np.zeros_like(right)

@@ -24,7 +24,7 @@ from analysis.fits.points import Points, clean_points
 from analysis.fits.record import Warn
 from analysis.laws.chinchilla import CHINCHILLA, best_allocation, loss
 from analysis.laws.power_law import power_law
-from analysis.laws.saturation import saturation
+from analysis.laws.saturation import DOWNSTREAM_ERROR, saturation
 from orchestrator.errors import FitError
 
 DATA = Path(__file__).parents[1] / "data"
@@ -218,6 +218,46 @@ def test_a_curve_that_does_not_bend_has_no_ceiling() -> None:
     )
     with pytest.raises(FitError, match="the lowest still falls"):
         fit(saturation("epochs"), points, rng())
+
+
+def test_a_descent_gets_the_steps_that_it_needs() -> None:
+    epochs = np.arange(1.0, 13.0)
+    scores = 0.4 + 0.03 * epochs + 0.002 * np.random.default_rng(0).standard_normal(12)
+    points = clean_points(epochs[:, None], scores, [str(i) for i in range(12)])
+    made = fit(saturation("epochs"), points, rng(), estimator=LEAST_SQUARES)
+    assert made.values["rate"] < 0.01  # some two hundred steps along a valley
+    assert Warn.ILL_CONDITIONED in {flag.kind for flag in made.flags}
+
+
+def test_a_start_at_rest_does_not_hide_a_lower_one_that_still_falls() -> None:
+    losses = np.array([1.97, 2.68, 3.1, 2.05, 3.6, 3.61, 2.72, 3.18, 2.08, 2.14, 3.29, 2.55])
+    errors = np.array(
+        [
+            0.02,
+            0.4079,
+            0.5596,
+            0.0266,
+            0.6814,
+            0.6833,
+            0.4242,
+            0.5847,
+            0.0493,
+            0.093,
+            0.6141,
+            0.3441,
+        ]
+    )
+    points = clean_points(losses[:, None], errors, [str(i) for i in range(12)])
+    made = fit(DOWNSTREAM_ERROR, points, rng())
+    assert made.certificate.objective < 0.002  # a constant error, at rest, leaves 0.0117
+
+
+def test_a_step_among_few_points_is_no_fit() -> None:
+    losses = np.array([1.9, 1.88, 1.82, 2.36, 2.15, 2.21, 2.11, 2.22])
+    errors = np.array([0.7836, 0.7248, 0.6374, 0.8236, 0.7609, 0.6469, 0.6337, 0.7809])
+    points = clean_points(losses[:, None], errors, [str(i) for i in range(8)])
+    with pytest.raises(FitError, match="edge"):
+        fit(DOWNSTREAM_ERROR, points, rng(), estimator=LEAST_ABSOLUTE)
 
 
 def test_a_rising_loss_is_flagged_with_the_wrong_sign() -> None:
