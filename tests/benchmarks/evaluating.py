@@ -2,8 +2,9 @@
 
 Run by hand: `python tests/benchmarks/evaluating.py [--threads 2]`; needs `accelerate`, which HFLM
 imports. The same random weights stand in our decoder and in transformers' LlamaForCausalLM; both
-are asked the same tasks through lm-eval, and their answers are compared. Tasks: choices of several words; letters
-behind a question of its own, or behind five examples that all documents share, as in MMLU; texts.
+are asked the same tasks through lm-eval, and their answers are compared. Tasks: choices of several
+words; letters behind a question of its own, or behind five examples that all documents share, as in
+MMLU; texts.
 Models: of the demo's size, where a step's overhead counts, and a larger one, where arithmetic does.
 HFLM is timed at batch 1 and at larger ones, of which its best counts. The least of three passes is
 told, taken in turn: with one thread of CPU time, on which other work on the machine has little
