@@ -40,7 +40,7 @@ def narrow(plan: Plan, part: Part) -> Plan:
         and (not part.models or _model(run) in part.models)
         and run.cells
     ]
-    kept = _with_kin(plan, subjects)
+    kept = _with_kin(plan, subjects, arms)
     runs = tuple(
         run if arms is None else replace(run, arms=tuple(arm for arm in run.arms if arm in arms))
         for run in plan.runs
@@ -68,12 +68,12 @@ def _chosen_arms(plan: Plan, part: Part) -> frozenset[str] | None:
     return frozenset(chosen)
 
 
-def _with_kin(plan: Plan, subjects: Collection[str]) -> frozenset[str]:
-    """Return some models with everything that they need and the evaluations of them."""
+def _with_kin(plan: Plan, subjects: Collection[str], arms: frozenset[str] | None) -> frozenset[str]:
+    """Return some models with everything that they need and what the arms ask of them."""
     asked = set(subjects)
     wanted = _with_needs(plan, asked)
     for run in plan.runs:
-        if isinstance(run.config, Evaluate):
+        if isinstance(run.config, Evaluate) and (arms is None or arms & set(run.arms)):
             before_tuning = run.config.suite.kind is SuiteKind.HELD_OUT
             if run.config.parent in (wanted if before_tuning else asked):
                 wanted.add(run.run_id)

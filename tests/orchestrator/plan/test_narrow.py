@@ -1,6 +1,7 @@
 """A part of a plan holds what it needs and nothing else."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from orchestrator.plan.plan import Plan
 from orchestrator.spec.run import Evaluate, Stage
 from orchestrator.spec.suite import SuiteKind
 from orchestrator.store.study_plan import load_plan
+from tests.orchestrator.plan.conftest import PlanTree
 
 DEMO = Path(__file__).parents[3] / "sweeps" / "demo.yaml"
 
@@ -82,6 +84,19 @@ def test_an_arm_is_narrowed_to_its_own_models(plan: Plan) -> None:
     assert [arm.name for arm in narrowed.arms] == ["epochs"]
     assert all(run.arms == ("epochs",) for run in narrowed.runs)
     assert narrowed.saving.tokens < plan.saving.tokens
+
+
+def test_an_arm_asks_shared_models_its_own_questions_alone(
+    tree: dict[str, Any], plan_tree: PlanTree
+) -> None:
+    timing = tree["arms"]["timing"]
+    tree["arms"]["words"] = {**timing, "fixed": {"stages.evaluate.suites": ["text"]}}
+    plan = plan_tree(tree)
+    suites = {
+        arm: {config.suite.name for config in evaluations(narrow(plan, Part(arms=(arm,)))).values()}
+        for arm in ("timing", "words")
+    }
+    assert suites == {"timing": {"text", "vision"}, "words": {"text"}}
 
 
 def test_a_model_takes_its_own_trunk_alone(plan: Plan) -> None:
