@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from orchestrator.cli.terminal import terminal, whole
 from orchestrator.errors import ConfigError, RecordError
 from orchestrator.spec.run import Evaluate, Stage
 from orchestrator.store.asked import differences, read_asked
@@ -67,7 +67,7 @@ def compare(
         for suite, gap in rows:
             typer.echo(json.dumps(_object(suite, gap)))
         return
-    Console().print(_table(rows))
+    terminal().print(whole(_table(rows)))
 
 
 def _evaluations(results: Path, prefix: str) -> dict[str, RunFolder]:

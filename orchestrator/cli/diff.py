@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from orchestrator.cli.diff_words import diff_objects, show_diff
+from orchestrator.cli.terminal import terminal
 from orchestrator.plan.compare.difference import difference
 from orchestrator.plan.compare.effect import effects
 from orchestrator.plan.plan import Plan
@@ -43,7 +43,7 @@ def diff(
     if as_json:
         print("\n".join(json.dumps(line) for line in diff_objects(found, told)))
     else:
-        show_diff(Console(), found, told)
+        show_diff(terminal(), found, told)
 
 
 def _plan(study: Study, path: Path, results: Path) -> Plan:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from orchestrator.cli.quantities import amount, count
 from orchestrator.cli.setting_words import plain, said
+from orchestrator.cli.terminal import whole
 from orchestrator.plan.compare.difference import Difference, Move, Row
 from orchestrator.plan.compare.effect import Effect
 from orchestrator.plan.plan import PlannedRun
@@ -69,10 +70,12 @@ def _run_objects(found: Difference) -> Iterator[dict[str, Plain]]:
 
 def show_diff(console: Console, found: Difference, effects: Sequence[Effect]) -> None:
     """Print what differs between two plans, and what does it."""
-    console.print(_table("by stage", "stage", [*found.stages, found.total]))
+    console.print(whole(_table("by stage", "stage", [*found.stages, found.total])))
     moving = [row for row in found.arms if row.added.runs or row.dropped.runs]
     if moving:
-        console.print(_table("by arm that changes; one run can serve several", "arm", moving))
+        console.print(
+            whole(_table("by arm that changes; one run can serve several", "arm", moving))
+        )
     still = [row.name for row in found.arms if row not in moving]
     lines = [
         *([f"Arms that keep all their runs: {', '.join(still)}."] if still else []),

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from orchestrator.cli.terminal import terminal, whole
 from orchestrator.errors import ConfigError
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.study_file import load_study
@@ -96,7 +96,7 @@ def _print(shown: "ShownFit") -> None:
         table.add_column(name, justify="left" if name == "parameter" else "right")
     for name, value, interval in shown.values:
         table.add_row(name, value, escape(interval))
-    Console().print(table)
+    terminal().print(whole(table))
     typer.echo(shown.how)
     for kind, detail in shown.flags:
         typer.echo(f"doubt: {kind}: {detail}")

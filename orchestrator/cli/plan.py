@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from orchestrator.cli.plan_tables import show
+from orchestrator.cli.terminal import terminal
 from orchestrator.errors import ConfigError
 from orchestrator.plan.makespan.failures import FailureRates
 from orchestrator.plan.narrow import Part, narrow
@@ -93,7 +93,7 @@ def plan(  # noqa: PLR0913  (Typer declares an option by an argument)
     elif seen is not None:
         done = sum(is_done(folder.run(run.run_id)) for run in planned.runs)
         missing = missing_data(planned, data or results / "data")
-        show(Console(), planned, seen, missing, done)
+        show(terminal(), planned, seen, missing, done)
     if then_fit:
         from orchestrator.cli.design import expected_lines
 

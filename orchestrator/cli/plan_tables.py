@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.cli.quantities import amount, count, hours, size
+from orchestrator.cli.terminal import whole
 from orchestrator.plan.lineage import trained_once
 from orchestrator.plan.makespan.failures import Distribution, Spread
 from orchestrator.plan.makespan.makespan import CriticalStep
@@ -29,16 +30,15 @@ def show(console: Console, plan: Plan, outlook: Outlook, missing: Sequence[str],
         done: runs that are done already.
     """
     console.print(f"[bold]{plan.study}[/bold]  {plan.about}")
-    console.print(_stage_table(plan))
-    console.print(_model_table(plan))
-    console.print(_arm_table(plan))
+    for table in (_stage_table(plan), _model_table(plan), _arm_table(plan)):
+        console.print(whole(table))
     for line in (*_lines(plan, outlook), *_missing_lines(missing), f"{done:,} runs are done."):
         console.print(line, highlight=False)
 
 
 def _stage_table(plan: Plan) -> Table:
     table = _table("by stage", "stage")
-    for name in ("runs", "tokens", "image tokens", "FLOP", "device hours", "checkpoints"):
+    for name in ("runs", "tokens", "image tokens", "FLOP", "device hours", "disk"):
         table.add_column(name, justify="right")
     for stage in Stage:
         costs = [run.cost for run in plan.runs if run.stage is stage]
@@ -87,7 +87,7 @@ def _arm_table(plan: Plan) -> Table:
     table = _table("by arm", "arm")
     for name in ("models", "runs", "device hours"):
         table.add_column(name, justify="right")
-    table.add_column("feeds", overflow="fold")
+    table.add_column("feeds")
     groups = dict.fromkeys(arm.group for arm in plan.arms)
     for group in groups:
         names = [arm.name for arm in plan.arms if arm.group == group]

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from orchestrator.cli.terminal import terminal, whole
 from orchestrator.store.layout import StudyFolder
 from orchestrator.store.results import ResultRow, gather, write_tables
 from orchestrator.store.study_plan import load_plan
@@ -34,7 +34,7 @@ def results(
             typer.echo(json.dumps(row.flat()))
         return
     count = write_tables(folder, plan)
-    Console().print(_summary(rows))
+    terminal().print(whole(_summary(rows)))
     done = len({row.run_id for row in rows})
     typer.echo(
         f"{count:,} numbers of {done:,} runs in {folder.tables / 'results.parquet'} and .csv"

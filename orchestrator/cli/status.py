@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 
 from orchestrator.cli.status_screen import screen
+from orchestrator.cli.terminal import terminal
 from orchestrator.launch.lock import lock_holder
 from orchestrator.launch.overview import overview_of
 from orchestrator.launch.session import Outlook, outlook
@@ -50,7 +51,7 @@ def status(
     elif watch:
         _watch(plan, folder)
     else:
-        Console().print(_picture(plan, folder))
+        terminal().print(_picture(plan, folder))
 
 
 def status_objects(plan: Plan, folder: StudyFolder) -> list[dict[str, Plain]]:
