@@ -69,8 +69,8 @@ def fit(
         shifts: what each replicate adds to the observations (see `bootstrap`); None for nothing.
 
     Raises:
-        FitError: with fewer points than parameters + 1, if no start converged, or if an exponent
-            ran to the edge of its range.
+        FitError: with fewer points than parameters + 1, if the lowest descent did not come to rest,
+            or if an exponent ran to the edge of its range.
     """
     _check_count(law, points)
     _check_values(law, points)
@@ -118,7 +118,8 @@ def find_optimum(problem: Problem, points: Points) -> Optimum:
     """Refine the best screened starts and certify the best of them.
 
     Raises:
-        FitError: if no start converged, or if an exponent ran to the edge of its range.
+        FitError: if the lowest descent did not come to rest, or if an exponent ran to the edge of
+            its range.
     """
     starts, searched = _starts(problem, points)
     minima = _descend(problem, starts)
