@@ -1,8 +1,9 @@
-"""One process of OpenLM's trainer: started, watched, ended."""
+"""One process of OpenLM's trainer: started, watched together with the others, ended."""
 
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,6 +24,9 @@ LOOK_SECONDS = 0.5
 
 PATIENCE_SECONDS = 30.0
 """Given to a process that is asked to end, before it is killed."""
+
+WRITING_SECONDS = 600.0
+"""Given to the other trainers once one has left without error, as those do that need not write."""
 
 _PARENT_DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
@@ -66,11 +70,23 @@ def require_open_lm() -> None:
         )
 
 
-def environment(world: World, threads: int) -> dict[str, str]:
+def free_port() -> int:
+    """Return a TCP port of this machine that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("", 0))
+        return int(found.getsockname()[1])
+
+
+def environment(world: World, threads: int, port: int) -> dict[str, str]:
     """Return the environment of one process.
 
     Without Slurm's variables, of which OpenLM would make another world. Its own checkpoints hold
     learning rates as NumPy numbers, which torch loads only when told to.
+
+    Args:
+        world: this process among the others.
+        threads: that it computes with.
+        port: on which the first trainer gathers the others; `world.port` is that of ours.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
     kept |= {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1", "OMP_NUM_THREADS": str(threads)}
@@ -82,7 +98,7 @@ def environment(world: World, threads: int) -> dict[str, str]:
             "WORLD_SIZE": str(world.size),
             "LOCAL_RANK": str(world.local_rank),
             "MASTER_ADDR": world.address,
-            "MASTER_PORT": str(world.port + 1),  # ours is taken by the processes that watch
+            "MASTER_PORT": str(port),
         }
     return kept
 
@@ -93,29 +109,47 @@ def run(
     *,
     has_reached: Callable[[], bool],
     is_to_stop: Callable[[], bool],
+    everyones: Callable[[Ending | None], list[Ending | None]],
 ) -> Ending:
-    """Train until something is reached, a stop is asked for, or the trainer leaves.
+    """Train until something is reached, a stop is asked for, or a trainer leaves.
+
+    All processes end together: a trainer whose fellow is gone would wait for it.
 
     Args:
         arguments: of `python -m open_lm.main`.
         environment: of the process; what it prints goes where ours does.
         has_reached: whether what is waited for is there.
         is_to_stop: whether to stop now.
+        everyones: what each process sees, from what this one sees; called by all in step.
     """
-    if has_reached():
-        return Ending.REACHED
     command = [interpreter(), "-m", "open_lm.main", *arguments]
+    if ending := _common(everyones(Ending.REACHED if has_reached() else None)):
+        return ending
     child = subprocess.Popen(command, env=environment, preexec_fn=_die_with_parent)
+    left_at: float | None = None
     try:
-        while child.poll() is None:
+        while True:
+            code = child.poll()  # before the look: it may have left the file behind
+            own = Ending.LEFT if code else None
+            if code == 0:
+                left_at = left_at or time.monotonic()
+                is_first = environment.get("RANK", "0") == "0"
+                if is_first or time.monotonic() - left_at > WRITING_SECONDS:
+                    own = Ending.LEFT
             if has_reached():
-                return Ending.REACHED
-            if is_to_stop():
-                return Ending.STOPPED
+                own = Ending.REACHED
+            elif is_to_stop():
+                own = Ending.STOPPED
+            if ending := _common(everyones(own)):
+                return ending
             time.sleep(LOOK_SECONDS)
     finally:
         _end(child)
-    return Ending.REACHED if has_reached() else Ending.LEFT
+
+
+def _common(endings: Sequence[Ending | None]) -> Ending | None:
+    """Return how all end, if any does."""
+    return next((ending for ending in Ending if ending in endings), None)
 
 
 def _die_with_parent() -> None:

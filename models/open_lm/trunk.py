@@ -20,15 +20,16 @@ from models.open_lm.command import Place, arguments, model_json, rates
 from models.open_lm.decoder import read_decoder
 from models.open_lm.files import load
 from models.open_lm.optimizer import check_path, optimizer_path, read_optimizer
-from models.open_lm.process import Ending, environment, require_open_lm, run
+from models.open_lm.process import Ending, environment, free_port, require_open_lm, run
 from models.open_lm.spacing import checkpoint_tokens, read_shards
 from models.stages.next_token import held_out_losses
 from models.stages.start import config_of, placed, prepare
 from models.training import checkpoint
 from models.training.checkpoint import Checkpoint
 from models.training.checkpoint_folders import newest_valid
-from models.training.ranks import Ranks, joined
+from models.training.ranks import joined
 from orchestrator.errors import RecordError
+from orchestrator.spec.execution import Execution
 from orchestrator.spec.run import TextPretrain
 from orchestrator.store.files import write_json
 from orchestrator.store.layout import RunFolder
@@ -101,22 +102,25 @@ def _train(context: StageContext, config: TextPretrain, folder: Path) -> None:
     words = arguments(config, context.execution, context.world.size, place)
     checkpoints = folder / NAME / "checkpoints"
     wanted = config.end_tokens // config.batch_tokens
-    if context.world.is_first:
-        write_json(place.model, model_json(config.model, context.execution.device))
-        _set_aside_unfinished(checkpoints)
-        if previous is not None and not _steps(checkpoints):
-            _go_on_from(previous, checkpoints)
-        context.resumed(begin // config.batch_tokens)
-    out = folder / NAME / "out.log"
-    said_before = out.stat().st_size if out.exists() else 0
-    ending = run(
-        words,
-        environment(context.world, context.execution.threads),
-        has_reached=_watch(context, config, checkpoints, wanted),
-        is_to_stop=context.stop_requested,
-    )
-    with joined(context.world, context.execution) as ranks:
-        _answer(ranks, ending, (out, said_before), checkpoints)
+    threads = context.execution.threads
+    with joined(context.world, Execution(threads=threads)) as ranks:  # devices are the trainers'
+        if ranks.world.is_first:
+            write_json(place.model, model_json(config.model, context.execution.device))
+            _set_aside_unfinished(checkpoints)
+            if previous is not None and not _steps(checkpoints):
+                _go_on_from(previous, checkpoints)
+            context.resumed(begin // config.batch_tokens)
+        out = folder / NAME / "out.log"
+        said_before = out.stat().st_size if out.exists() else 0
+        port = ranks.firsts(free_port())  # no trainer starts before the files are there
+        ending = run(
+            words,
+            environment(ranks.world, threads, port),
+            has_reached=_watch(context, config, checkpoints, wanted),
+            is_to_stop=context.stop_requested,
+            everyones=ranks.everyones,
+        )
+        _answer(ending, (out, said_before), checkpoints)
         if ranks.world.is_first:
             _keep(context, config, checkpoints, wanted)
         ranks.everyones(None)  # nobody reads before it is there
@@ -140,12 +144,11 @@ def _watch(
     return look
 
 
-def _answer(ranks: Ranks, ending: Ending, log_file: tuple[Path, int], checkpoints: Path) -> None:
+def _answer(ending: Ending, log_file: tuple[Path, int], checkpoints: Path) -> None:
     """See that the end was reached.
 
     Args:
-        ranks: the processes.
-        ending: of this process's trainer.
+        ending: of all trainers.
         log_file: OpenLM's, and the bytes that it had before this start.
         checkpoints: OpenLM's.
 
@@ -154,11 +157,10 @@ def _answer(ranks: Ranks, ending: Ending, log_file: tuple[Path, int], checkpoint
         DivergedError: if the loss was no number.
         RecordError: if OpenLM left of itself.
     """
-    endings = set(ranks.everyones(ending))
-    if Ending.REACHED in endings:
+    if ending is Ending.REACHED:
         return
     step = newest_step(checkpoints) or 0
-    if Ending.STOPPED in endings:
+    if ending is Ending.STOPPED:
         raise StoppedError(f"OpenLM was stopped; its newest checkpoint is of step {step}")
     out, before = log_file
     said = out.read_bytes()[before:] if out.exists() else b""

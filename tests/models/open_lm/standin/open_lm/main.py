@@ -2,7 +2,9 @@
 
 Flags are read as strictly; shards are taken whole; a checkpoint is three files written one after
 the other; a loss that is no number ends with exit code 0, a finished training with an error.
-`STANDIN_SPOIL=<step>` makes a loss infinite, `STANDIN_DIE=<file>` ends it before a file is written.
+Several processes take turns in each batch's rows, and the first one writes.
+`STANDIN_SPOIL=<step>` makes a loss infinite, `STANDIN_DIE=<file>` ends it before a file is written,
+`STANDIN_DIE=rank_<number>` before that process meets the others.
 """
 
 import argparse
@@ -60,11 +62,28 @@ def save(folder: Path, number: int, content: dict[str, object], more: dict[str, 
         torch.save(kept, folder / f"{prefix}_{number}.pt")
 
 
+def meet(backend: str | None) -> tuple[int, int]:
+    """Find the other processes; return this one's number and how many there are."""
+    rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    if os.environ.get("STANDIN_DIE") == f"rank_{rank}":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if size > 1:
+        torch.distributed.init_process_group(backend)
+    return rank, size
+
+
+def add_up_gradients(model: torch.nn.Module, size: int) -> None:
+    for parameter in model.parameters():
+        if size > 1 and parameter.grad is not None:
+            torch.distributed.all_reduce(parameter.grad)
+
+
 def main() -> None:  # noqa: PLR0915  (one straight line, as the original)
     args = parser.parse_args()
     assert os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] == "1"
     assert not [name for name in os.environ if name.startswith("SLURM_")]
     torch.set_num_threads(1)
+    rank, size = meet(args.dist_backend)
     with Path(args.model).open() as file:
         shape = json.load(file)
     config = ModelConfig(
@@ -118,7 +137,7 @@ def main() -> None:  # noqa: PLR0915  (one straight line, as the original)
         for start in range(0, len(rows) // args.global_batch_size * args.global_batch_size, 1):
             if start % args.global_batch_size or step >= total:
                 continue
-            ids = torch.tensor(rows[start : start + args.global_batch_size])
+            ids = torch.tensor(rows[start + rank : start + args.global_batch_size : size])
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(args, step, total)
             hidden = model(model.embed(ids[:, :-1]), None, None)
@@ -126,7 +145,8 @@ def main() -> None:  # noqa: PLR0915  (one straight line, as the original)
             if str(step) == os.environ.get("STANDIN_SPOIL"):
                 (logs / "out.log").write_text("Training exiting due to NaN value\n")
                 return
-            loss.backward()
+            (loss / size).backward()
+            add_up_gradients(model, size)
             torch.nn.utils.clip_grad_norm_(model.parameters(), args.grad_clip_norm)
             optimizer.step()
             optimizer.zero_grad()
@@ -142,7 +162,9 @@ def main() -> None:  # noqa: PLR0915  (one straight line, as the original)
             "step": step,
             "shard_shuffle_seed": args.seed,
         }
-        save(checkpoints, epoch, content, {"epoch": epoch, "optimizer": optimizer.state_dict()})
+        if rank == 0:
+            more: dict[str, object] = {"epoch": epoch, "optimizer": optimizer.state_dict()}
+            save(checkpoints, epoch, content, more)
 
 
 if __name__ == "__main__":
