@@ -152,7 +152,8 @@ def _check_version(folder: Path, changed_ns: int, size: int) -> None:  # noqa: A
 def check_empty(folder: RunFolder) -> None:
     """Refuse a folder without `run.json` in which there is already something.
 
-    Parts of a write that a crash cut off (hidden names) do not count.
+    Parts of a write that a crash cut off (hidden names) do not count. Another launcher may write
+    the record between a caller's look for it and this one.
 
     Raises:
         RecordError: naming what lies there.
@@ -162,7 +163,7 @@ def check_empty(folder: RunFolder) -> None:
     if not folder.path.is_dir():
         raise RecordError("a file lies in its place", str(folder.path), "move the file away")
     found = sorted(path.name for path in folder.path.iterdir() if not path.name.startswith("."))
-    if found:
+    if found and not folder.run_json.exists():
         raise RecordError(
             f"the folder has no run.json but holds {', '.join(found[:5])}",
             str(folder.path),

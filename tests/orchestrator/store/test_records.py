@@ -31,6 +31,7 @@ from orchestrator.store.attempts import (
 from orchestrator.store.layout import RunFolder, StudyFolder
 from orchestrator.store.records import (
     RunRecord,
+    check_empty,
     check_run,
     claim_study,
     is_done,
@@ -178,6 +179,13 @@ def test_writing_a_run_again_keeps_it_and_renews_its_lineage(folder: RunFolder) 
     assert folder.run_json.stat().st_mtime_ns == written
     write_run(folder, replace(RECORD, needs=("ccc",)))
     assert read_run(folder).needs == ("ccc",)
+
+
+def test_a_record_that_another_launcher_has_just_written_is_no_foreign_work(
+    folder: RunFolder,
+) -> None:
+    write_run(folder, RECORD)
+    check_empty(folder)  # by one that had looked for the record before it was there
 
 
 def change(**values: object) -> Callable[[dict[str, object]], None]:
