@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from orchestrator.errors import ConfigError
+from orchestrator.spec.execution import Device, Execution
 from orchestrator.store.world import World
 
 PYTHON_VARIABLE = "OPEN_LM_PYTHON"
@@ -77,7 +78,7 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def environment(world: World, threads: int, port: int) -> dict[str, str]:
+def environment(world: World, execution: Execution, port: int) -> dict[str, str]:
     """Return the environment of one process.
 
     Without Slurm's variables, of which OpenLM would make another world. Its own checkpoints hold
@@ -85,11 +86,14 @@ def environment(world: World, threads: int, port: int) -> dict[str, str]:
 
     Args:
         world: this process among the others.
-        threads: that it computes with.
+        execution: its device, and the threads that it computes with. OpenLM takes a GPU where it
+            sees one.
         port: on which the first trainer gathers the others; `world.port` is that of ours.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
-    kept |= {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1", "OMP_NUM_THREADS": str(threads)}
+    kept |= {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1", "OMP_NUM_THREADS": str(execution.threads)}
+    if execution.device is Device.CPU:
+        kept["CUDA_VISIBLE_DEVICES"] = ""
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
         kept.pop(name, None)
     if world.size > 1:

@@ -90,7 +90,7 @@ def checkpoint_tokens(
 
     Raises:
         ConfigError: if no spacing does, with budgets that would.
-        DataError: if there are fewer shards than processes.
+        DataError: if there are fewer shards than processes, or too few of them make whole rounds.
     """
     if len(shards.sequences) < processes * WORKERS:
         raise DataError(
@@ -98,9 +98,19 @@ def checkpoint_tokens(
             where=str(shards.manifest),
             mend="make shards of fewer sequences, or train on fewer devices",
         )
+    readers = processes * WORKERS
+    in_rounds = len(shards.sequences) // readers * readers
+    tokens = in_rounds * max(shards.sequences) * config.model.seq_len
+    if config.end_tokens > tokens and processes > 1:
+        raise DataError(
+            f"OpenLM deals shards in rounds of one for each of {processes} processes: of "
+            f"{len(shards.sequences)} it reads {in_rounds}, {tokens} tokens of {config.end_tokens}",
+            where=str(shards.manifest),
+            mend="make shards of fewer sequences, or as many as the processes divide",
+        )
     span = gcd(config.end_tokens - begin, rates.tokens)
     sizes = set(shards.sequences)
-    whole = max(sizes) * processes * WORKERS * config.model.seq_len
+    whole = max(sizes) * readers * config.model.seq_len
     for parts in CHECKPOINTS:
         tokens, rest = divmod(span, parts)
         if not rest and not tokens % config.batch_tokens and not tokens % whole and len(sizes) == 1:

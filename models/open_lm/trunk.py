@@ -102,8 +102,8 @@ def _train(context: StageContext, config: TextPretrain, folder: Path) -> None:
     words = arguments(config, context.execution, context.world.size, place)
     checkpoints = folder / NAME / "checkpoints"
     wanted = config.end_tokens // config.batch_tokens
-    threads = context.execution.threads
-    with joined(context.world, Execution(threads=threads)) as ranks:  # devices are the trainers'
+    on_cpu = Execution(threads=context.execution.threads)  # devices are the trainers'
+    with joined(context.world, on_cpu) as ranks:
         if ranks.world.is_first:
             write_json(place.model, model_json(config.model, context.execution.device))
             _set_aside_unfinished(checkpoints)
@@ -115,7 +115,7 @@ def _train(context: StageContext, config: TextPretrain, folder: Path) -> None:
         port = ranks.firsts(free_port())  # no trainer starts before the files are there
         ending = run(
             words,
-            environment(ranks.world, threads, port),
+            environment(ranks.world, context.execution, port),
             has_reached=_watch(context, config, checkpoints, wanted),
             is_to_stop=context.stop_requested,
             everyones=ranks.everyones,

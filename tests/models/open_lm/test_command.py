@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.open_lm.command import Place, Rates, arguments, model_json, rates
+from models.open_lm.process import environment
 from models.open_lm.spacing import Shards, checkpoint_tokens
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.spec.execution import Device, Execution, Precision
@@ -15,6 +16,7 @@ from orchestrator.spec.presets import PRESETS
 from orchestrator.spec.run import TextPretrain
 from orchestrator.spec.schedule import Phase, Schedule, Shape, warmup_cosine
 from orchestrator.spec.source import DataSource
+from orchestrator.store.world import World
 
 T = 2048
 BATCH = 512 * T
@@ -163,3 +165,19 @@ def test_a_segment_within_shards_is_refused_with_what_fits() -> None:
     assert "different sizes" in caught.value.what
     with pytest.raises(DataError):
         spacing(200, 0, shards(512, 512), processes=4)
+
+
+def test_shards_that_make_too_few_rounds_are_refused() -> None:
+    assert spacing(STEPS, 0, shards(*[512] * (STEPS + 7)), processes=8) > 0
+    with pytest.raises(DataError) as caught:
+        spacing(STEPS, 0, shards(*[512] * (STEPS + 7)), processes=16)
+    assert f"of {STEPS + 7} it reads {STEPS // 16 * 16}," in caught.value.what
+
+
+@pytest.mark.parametrize(("device", "seen"), [(Device.CPU, ""), (Device.CUDA, "0,1")])
+def test_a_run_on_a_cpu_shows_openlm_no_gpu(
+    monkeypatch: pytest.MonkeyPatch, device: Device, seen: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    made = environment(World(), Execution(device=device), 1)
+    assert made["CUDA_VISIBLE_DEVICES"] == seen
