@@ -9,7 +9,7 @@ from analysis.fits.bootstrap import Bootstrap, Replicates, bootstrap
 from analysis.fits.descent import descend
 from analysis.fits.estimator import HUBER, Estimator, Loss
 from analysis.fits.flags import flags, rays
-from analysis.fits.newton import Minima, Stop
+from analysis.fits.newton import LATE_STEPS, Minima, Stop
 from analysis.fits.points import Points
 from analysis.fits.problem import Problem
 from analysis.fits.record import Certificate, Fit, Residuals, Value
@@ -31,9 +31,6 @@ leads them elsewhere."""
 
 RIVAL = 1.5
 """Local optima up to this multiple of the best objective are tried again in each resample."""
-
-_LONG = Stop(most_steps=1000)
-"""Of a descent that is lower than any other and not yet at rest."""
 
 _SMALL_PART = 0.1
 """Parts of a direction below this are not named."""
@@ -178,7 +175,8 @@ def _gone_on(problem: Problem, minima: Minima) -> Minima:
         return minima
     starts = minima.theta[falling]
     weights = np.ones((len(starts), len(problem.observed)))
-    return minima.replaced(falling, descend(problem, starts, weights, is_near=True, stop=_LONG))
+    late = Stop(most_steps=LATE_STEPS)
+    return minima.replaced(falling, descend(problem, starts, weights, is_near=True, stop=late))
 
 
 def _starts(problem: Problem, points: Points) -> tuple[Array, int]:

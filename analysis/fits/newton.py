@@ -40,6 +40,8 @@ class Stop:
 
 
 DEFAULT_STOP = Stop()
+LATE_STEPS = 1000
+"""Steps of a descent that is lower than any other and not yet at rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

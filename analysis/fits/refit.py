@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.fits.descent import descend
-from analysis.fits.newton import FLOOR, Minima, Stop
+from analysis.fits.newton import FLOOR, LATE_STEPS, Minima, Stop
 from analysis.fits.problem import Problem
 from analysis.fits.screen import screened_starts
 from analysis.laws.law import Array
@@ -37,8 +37,7 @@ _STOP = Stop(tolerance=1e-11)
 """A resample may miss its optimum by a hundred times that share."""
 _STOP_TRIAL = replace(_STOP, most_steps=100)
 """Of an end that is tried: most need a tenth, the others only drift along a flat valley."""
-_STOP_LATE = replace(_STOP, most_steps=1000)
-"""Of a descent that is lower than any other and not yet at rest."""
+_STOP_LATE = replace(_STOP, most_steps=LATE_STEPS)
 _SAME_VALUE = 1e-10
 """Objectives that differ by less than this share are one optimum."""
 

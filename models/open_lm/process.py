@@ -3,7 +3,6 @@
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -34,7 +33,7 @@ _PARENT_DEATH_SIGNAL = 1
 
 
 class Ending(StrEnum):
-    """How a process ended."""
+    """How a process ended. Where processes differ, the first of these is how all end."""
 
     REACHED = "reached"
     """It wrote what was waited for, and was ended if it had not."""
@@ -69,13 +68,6 @@ def require_open_lm() -> None:
             f"'webdataset<1' in an environment of its own, and name its Python in "
             f"{PYTHON_VARIABLE}; or leave the function out: our own trainer does without",
         )
-
-
-def free_port() -> int:
-    """Return a TCP port of this machine that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("", 0))
-        return int(found.getsockname()[1])
 
 
 def environment(world: World, execution: Execution, port: int) -> dict[str, str]:
@@ -152,7 +144,7 @@ def run(
 
 
 def _common(endings: Sequence[Ending | None]) -> Ending | None:
-    """Return how all end, if any does."""
+    """Return how all end; None while none does."""
     return next((ending for ending in Ending if ending in endings), None)
 
 

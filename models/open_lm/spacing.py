@@ -101,12 +101,12 @@ def checkpoint_tokens(
     readers = processes * WORKERS
     in_rounds = len(shards.sequences) // readers * readers
     tokens = in_rounds * max(shards.sequences) * config.model.seq_len
-    if config.end_tokens > tokens and processes > 1:
+    if config.end_tokens > tokens:
         raise DataError(
-            f"OpenLM deals shards in rounds of one for each of {processes} processes: of "
-            f"{len(shards.sequences)} it reads {in_rounds}, {tokens} tokens of {config.end_tokens}",
+            f"OpenLM reads them once, in rounds of one shard for each process: {in_rounds} of "
+            f"{len(shards.sequences)} shards, {tokens} tokens of {config.end_tokens}",
             where=str(shards.manifest),
-            mend="make shards of fewer sequences, or as many as the processes divide",
+            mend="give more text; or make as many shards as the processes divide",
         )
     span = gcd(config.end_tokens - begin, rates.tokens)
     sizes = set(shards.sequences)

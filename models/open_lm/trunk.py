@@ -15,12 +15,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
+from torch.distributed.elastic.utils.distributed import get_free_port
+
 from models.architecture.build import build_model
 from models.open_lm.command import Place, arguments, model_json, rates
 from models.open_lm.decoder import read_decoder
 from models.open_lm.files import load
 from models.open_lm.optimizer import check_path, optimizer_path, read_optimizer
-from models.open_lm.process import Ending, environment, free_port, require_open_lm, run
+from models.open_lm.process import Ending, environment, require_open_lm, run
 from models.open_lm.spacing import checkpoint_tokens, read_shards
 from models.stages.next_token import held_out_losses
 from models.stages.start import config_of, placed, prepare
@@ -112,7 +114,7 @@ def _train(context: StageContext, config: TextPretrain, folder: Path) -> None:
             context.resumed(begin // config.batch_tokens)
         out = folder / NAME / "out.log"
         said_before = out.stat().st_size if out.exists() else 0
-        port = ranks.firsts(free_port())  # no trainer starts before the files are there
+        port = ranks.firsts(get_free_port())  # no trainer starts before the files are there
         ending = run(
             words,
             environment(ranks.world, context.execution, port),

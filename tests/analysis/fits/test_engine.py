@@ -252,6 +252,19 @@ def test_a_start_at_rest_does_not_hide_a_lower_one_that_still_falls() -> None:
     assert made.certificate.objective < 0.002  # a constant error, at rest, leaves 0.0117
 
 
+def test_a_fit_at_rest_is_refused_while_a_lower_one_still_falls() -> None:
+    losses = [1.96, 3.35, 4.75, 2.41, 1.97, 4.08, 3.82, 3.75, 2.32, 2.91]
+    losses += [3.44, 4.43, 2.65, 2.05, 2.82, 4.02, 2.79, 4.74, 4.1, 4.08]
+    errors = [0.0196, 0.0194, 0.3257, 0.0214, 0.0206, 0.1781, 0.1192, 0.1016, 0.0196, 0.0208]
+    errors += [0.0208, 0.2631, 0.0197, 0.0201, 0.0184, 0.1692, 0.0145, 0.2878, 0.1952, 0.1716]
+    points = clean_points(
+        np.array(losses)[:, None], np.array(errors), [str(i) for i in range(len(losses))]
+    )
+    # A constant error is an optimum; a straight line, which the law only tends to, is far lower.
+    with pytest.raises(FitError, match="the lowest still falls"):
+        fit(DOWNSTREAM_ERROR, points, rng())
+
+
 def test_a_step_among_few_points_is_no_fit() -> None:
     losses = np.array([1.9, 1.88, 1.82, 2.36, 2.15, 2.21, 2.11, 2.22])
     errors = np.array([0.7836, 0.7248, 0.6374, 0.8236, 0.7609, 0.6469, 0.6337, 0.7809])

@@ -171,7 +171,9 @@ def test_shards_that_make_too_few_rounds_are_refused() -> None:
     assert spacing(STEPS, 0, shards(*[512] * (STEPS + 7)), processes=8) > 0
     with pytest.raises(DataError) as caught:
         spacing(STEPS, 0, shards(*[512] * (STEPS + 7)), processes=16)
-    assert f"of {STEPS + 7} it reads {STEPS // 16 * 16}," in caught.value.what
+    assert f"{STEPS // 16 * 16} of {STEPS + 7} shards," in caught.value.what
+    with pytest.raises(DataError):
+        spacing(STEPS, 0, shards(*[512] * (STEPS - 1)))
 
 
 @pytest.mark.parametrize(("device", "seen"), [(Device.CPU, ""), (Device.CUDA, "0,1")])

@@ -4,6 +4,7 @@ OpenLM at 9bb92ef hands `DistributedDataParallel` a CPU as its device, which tor
 the real one these tests need a copy with `device_ids=None`.
 """
 
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -78,6 +79,30 @@ def test_a_trainer_that_dies_ends_the_others_that_wait_for_it(
     assert time.monotonic() - began < 60  # gloo would wait for half an hour
     assert all(isinstance(one, RecordError) for one in both), both
     assert all("before the segment's end" in one.what for one in both)
+
+
+@standin_only
+def test_a_trainer_that_need_not_write_does_not_end_the_one_that_does(
+    contexts: Contexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STANDIN_SAVE_SECONDS", "3")
+    both = trained(lambda: contexts(segment(STEPS)))
+    assert all(isinstance(one, StageResult) for one in both), both
+
+
+@standin_only
+def test_trainers_do_not_meet_on_a_port_that_is_taken(contexts: Contexts) -> None:
+    def work(world: World) -> StageResult:
+        context = contexts(segment(STEPS))
+        context.world = world
+        with socket.socket() as taken:
+            if world.is_first:
+                taken.bind(("", world.port + 1))  # next to the one that our processes meet on
+                taken.listen()
+            return text_pretrain(context)
+
+    both = together(work, 2)
+    assert all(isinstance(one, StageResult) for one in both), both
 
 
 def test_one_process_asked_to_stop_stops_both(contexts: Contexts) -> None:

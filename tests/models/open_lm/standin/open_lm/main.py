@@ -4,7 +4,8 @@ Flags are read as strictly; shards are taken whole; a checkpoint is three files 
 the other; a loss that is no number ends with exit code 0, a finished training with an error.
 Several processes take turns in each batch's rows, and the first one writes.
 `STANDIN_SPOIL=<step>` makes a loss infinite, `STANDIN_DIE=<file>` ends it before a file is written,
-`STANDIN_DIE=rank_<number>` before that process meets the others.
+`STANDIN_DIE=rank_<number>` before that process meets the others; `STANDIN_SAVE_SECONDS` makes
+writing slow.
 """
 
 import argparse
@@ -55,6 +56,7 @@ def sequences_of(shard: Path) -> list[list[int]]:
 
 
 def save(folder: Path, number: int, content: dict[str, object], more: dict[str, object]) -> None:
+    time.sleep(float(os.environ.get("STANDIN_SAVE_SECONDS", "0")))
     for prefix, value in (("epoch", content), ("optimizer", more), ("stats", None)):
         if os.environ.get("STANDIN_DIE") == f"{prefix}_{number}":
             os.kill(os.getpid(), signal.SIGKILL)
